@@ -1,0 +1,10 @@
+//! The parts of a service mesh data plane that decide, without a runtime and without IO.
+#![forbid(unsafe_code)]
+
+pub mod baggage;
+pub mod identity;
+pub mod model;
+pub mod name;
+pub mod outcome;
+pub mod random;
+pub mod telemetry;

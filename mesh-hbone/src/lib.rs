@@ -1,0 +1,2 @@
+//! HBONE: HTTP/2 CONNECT over mutual TLS, the transport of Istio's ambient mode.
+#![forbid(unsafe_code)]

@@ -1,0 +1,7 @@
+//! Configuration and certificate sources of a service mesh data plane.
+#![forbid(unsafe_code)]
+
+/// Why a source could not deliver.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {}
