@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod baggage;
+pub mod clock;
+pub mod drain;
 pub mod identity;
 pub mod model;
 pub mod name;
 pub mod outcome;
 pub mod random;
 pub mod telemetry;
+mod waiters;
+pub mod watch;
