@@ -1,6 +1,7 @@
 //! The parts of a service mesh data plane that decide, without a runtime and without IO.
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod baggage;
 pub mod clock;
 pub mod drain;
@@ -9,6 +10,7 @@ pub mod model;
 pub mod name;
 pub mod outcome;
 pub mod random;
+pub mod resolve;
 pub mod telemetry;
 mod waiters;
 pub mod watch;
