@@ -3,14 +3,18 @@
 
 pub mod authority;
 pub mod baggage;
+pub mod balance;
 pub mod clock;
 pub mod drain;
+pub mod endpoints;
 pub mod identity;
 pub mod model;
 pub mod name;
 pub mod outcome;
 pub mod random;
 pub mod resolve;
+pub mod snapshot;
+pub mod store;
 pub mod telemetry;
 mod waiters;
 pub mod watch;

@@ -1,13 +1,15 @@
 //! Names: immutable strings that are cheap to clone.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
 /// An immutable string that is cloned without copying, such as a namespace or a host name.
 ///
 /// The default is the empty name, which allocates nothing.
-#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Name(Option<Arc<str>>);
 
 impl Name {
@@ -33,6 +35,19 @@ impl From<String> for Name {
 impl Deref for Name {
     type Target = str;
     fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Hashes like the text, so that maps keyed by names are looked up with a `&str`.
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
         self.as_str()
     }
 }

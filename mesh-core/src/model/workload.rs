@@ -220,8 +220,6 @@ impl Workload {
     }
 
     names! {
-        /// Pod name.
-        name,
         /// Namespace.
         namespace,
         /// Trust domain; may be empty when the source gave none.
@@ -242,6 +240,12 @@ impl Workload {
         workload_name,
         /// Cluster id.
         cluster_id,
+    }
+
+    /// Pod name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.spec.name
     }
 
     /// Unique id.
@@ -317,6 +321,13 @@ impl Workload {
             .services
             .iter()
             .map(|(service, ports)| (service, ports))
+    }
+
+    /// Its own port mapping for a service; `None` when it is no endpoint of that service.
+    #[must_use]
+    pub fn ports_for(&self, service: &NamespacedHostname) -> Option<&PortMap> {
+        self.services()
+            .find_map(|(key, ports)| (key == service).then_some(ports))
     }
 
     /// Tunnel into the workload.
