@@ -1,6 +1,9 @@
 //! Configuration and certificate sources of a service mesh data plane.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "local")]
+pub mod local;
+
 /// Why a source could not deliver.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,0 +1,59 @@
+//! Local file configuration: a mesh described in one YAML file, without a control plane.
+//!
+//! The shape is the one Istio's node proxy reads from `LOCAL_XDS_PATH` and `LOCAL_XDS`:
+//!
+//! ```yaml
+//! workloads:
+//! - uid: Kubernetes//Pod/default/web-1
+//!   name: web-1
+//!   namespace: default
+//!   serviceAccount: web
+//!   workloadIps: [10.0.0.2]
+//!   protocol: HBONE
+//!   node: laptop
+//!   services:
+//!     default/web.default.svc.cluster.local:
+//!       80: 8080
+//! services:
+//! - name: web
+//!   namespace: default
+//!   hostname: web.default.svc.cluster.local
+//!   vips: [/10.1.0.1]
+//!   ports: {80: 8080}
+//! ```
+//!
+//! What is read more strictly or more helpfully than an absent field would suggest:
+//! - an absent or empty `trustDomain` is `cluster.local` and an absent or empty `serviceAccount`
+//!   is `default`, as the control plane has it, so that every workload has a usable identity;
+//! - an absent `uid` is `<clusterId or Kubernetes>//Pod/<namespace>/<name or first IP>`;
+//! - entries of a service's `endpoints` are kept by the workloads they name, which must be in the
+//!   file; an endpoint's `status`, when given, must be the workload's;
+//! - unknown fields, repeated keys, and anything that is not what a field needs refuse the file;
+//! - a file with `policies`, or a workload with `authorizationPolicies`, is refused: this version
+//!   has no policy engine, and a policy that is not enforced is worse than none.
+
+mod error;
+mod file;
+mod model;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use error::{LocalError, Place};
+pub use parse::parse;
+
+use mesh_core::model::{ServiceSpec, WorkloadSpec};
+
+/// The longest file that is read, in bytes: 64 MiB, about 100,000 workloads.
+pub const MAX_BYTES: u64 = 64 << 20;
+
+/// What a local file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct LocalConfig {
+    /// The workloads, in the order of the file, each with its services filled in.
+    pub workloads: Vec<WorkloadSpec>,
+    /// The services, sorted by namespace and host name.
+    pub services: Vec<ServiceSpec>,
+}

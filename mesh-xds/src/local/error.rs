@@ -1,0 +1,101 @@
+//! Why a local file was not accepted, and where.
+
+use std::fmt;
+use std::io;
+
+/// A place in a local file: what an editor needs to jump there.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The file, as the caller named it.
+    pub file: String,
+    /// The line, counted from 1; 0 when it is not known.
+    pub line: u64,
+    /// The column, counted from 1 in characters; 0 when it is not known.
+    pub column: u64,
+    /// The path to the value, such as `workloads[0].workloadIps[1]`; empty for the whole file.
+    pub field: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        if !self.field.is_empty() {
+            write!(f, ": {}", self.field)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a local file was not accepted. Nothing of such a file takes effect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalError {
+    /// The file is not there, is not a file, or cannot be read as UTF-8.
+    #[error("cannot read {file}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is longer than [`MAX_BYTES`](super::MAX_BYTES).
+    #[error("{file} has {bytes} bytes, expected at most {}", super::MAX_BYTES)]
+    TooLong {
+        /// The file.
+        file: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The file has no content at all, as when it is read while it is being written. A mesh
+    /// without workloads is written `{}`.
+    #[error("{file} is empty, expected workloads and services (or {{}} for none)")]
+    Empty {
+        /// The file.
+        file: String,
+    },
+    /// The text is not YAML, or a value is not what its field needs.
+    #[error("{place}: {problem}")]
+    Invalid {
+        /// Where.
+        place: Place,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// Two entries have the same key.
+    #[error("{place}: {key} is already used at line {first_line}, expected a unique key")]
+    Duplicate {
+        /// Where the second one stands.
+        place: Place,
+        /// The key.
+        key: String,
+        /// Where the first one stands.
+        first_line: u64,
+    },
+    /// The file asks for authorization policies, which this version does not enforce.
+    #[error(
+        "{place}: this version has no policy engine, so a file with policies is refused \
+         rather than left unenforced; expected an empty list"
+    )]
+    Policies {
+        /// Where.
+        place: Place,
+    },
+}
+
+impl LocalError {
+    /// Where the mistake is, for mistakes within the text.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Read { .. } | Self::TooLong { .. } | Self::Empty { .. } => None,
+            Self::Invalid { place, .. }
+            | Self::Duplicate { place, .. }
+            | Self::Policies { place } => Some(place),
+        }
+    }
+}
