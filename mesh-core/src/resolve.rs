@@ -25,14 +25,29 @@
 //! A waypoint that cannot be resolved is an error, not a reason to go without. Only the waypoint itself
 //! goes straight to what is behind it.
 
+mod address_choice;
 mod arrival;
+mod attachment;
 mod config;
 mod error;
+mod gateway;
+mod guards;
 mod hop;
+mod hostname;
+mod inbound;
+mod lookup;
+mod outbound;
+mod passthrough;
+mod peers;
 mod route;
+mod service_guess;
 
 pub use arrival::{InboundRequest, InboundRoute, PassthroughRoute, ProxyHeaderTarget};
 pub use config::{IllegalPorts, ResolveConfig};
 pub use error::{InboundError, ResolveError};
 pub use hop::{Hop, HopAddress, IpFamily, TunnelAuthority};
+pub use hostname::outbound_hostname;
+pub use inbound::inbound;
+pub use outbound::outbound;
+pub use passthrough::passthrough;
 pub use route::{HostnameTarget, OutboundRequest, OutboundRoute, RouteReason};

@@ -1,0 +1,273 @@
+//! Resolution of connections that leave a local workload.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use super::gateway::{self, Gateway};
+use super::lookup::{self, Found, View};
+use super::{Hop, HopAddress, OutboundRequest, OutboundRoute, ResolveConfig, ResolveError};
+use super::{RouteReason, TunnelAuthority, address_choice, attachment, guards, peers};
+use crate::authority::ConnectAuthority;
+use crate::balance::{self, PickMode};
+use crate::identity::ExpectedPeers;
+use crate::model::{GatewayAddress, LoadBalancingMode, Service, TunnelProtocol, Workload};
+use crate::random::Random;
+use crate::snapshot::MeshSnapshot;
+
+/// Where a connection goes that leaves the local workload `source`.
+///
+/// A destination that the mesh does not know is passed through. Chance decides between weighted
+/// waypoints and between endpoints.
+///
+/// # Errors
+/// [`ResolveError`] when the destination is known but cannot be reached, or is the proxy itself. The
+/// connection is then to be dropped.
+pub fn outbound(
+    snapshot: &MeshSnapshot,
+    config: &ResolveConfig,
+    source: &Workload,
+    request: &OutboundRequest,
+    random: &mut dyn Random,
+) -> Result<OutboundRoute, ResolveError> {
+    guards::outbound_destination(config, source, request.destination)?;
+    let mut resolution = Resolution {
+        snapshot,
+        config,
+        source,
+        request,
+        random,
+    };
+    let view = View::Namespace(source.namespace());
+    let route = match lookup::at(snapshot, source.network(), request.destination.ip(), view) {
+        Some(Found::Service(service)) => resolution.addressed_service(service),
+        Some(Found::Workload(workload)) => resolution.addressed_workload(workload),
+        None => Ok(resolution.passthrough(None, RouteReason::UnknownDestination)),
+    }?;
+    guards::outbound_hop(config, source, &route.hop)?;
+    Ok(route)
+}
+
+/// What all steps of one decision share.
+struct Resolution<'a, 'r> {
+    snapshot: &'a MeshSnapshot,
+    config: &'a ResolveConfig,
+    source: &'a Workload,
+    request: &'a OutboundRequest,
+    random: &'r mut dyn Random,
+}
+
+impl<'a> Resolution<'a, '_> {
+    fn addressed_service(
+        &mut self,
+        service: &'a Arc<Service>,
+    ) -> Result<OutboundRoute, ResolveError> {
+        if let Some(waypoint) = gateway::pick_waypoint(service.spec(), self.random) {
+            let own = attachment::is_waypoint_of(self.snapshot, service, self.source);
+            if !guards::is_behind(self.source, self.request.source_ip, own) {
+                return self.via_service_waypoint(service, waypoint);
+            }
+        }
+        if service.mode() == LoadBalancingMode::Passthrough {
+            return Ok(self.passthrough(Some(service), RouteReason::PassthroughService));
+        }
+        let endpoints = self.snapshot.endpoints(service);
+        let port = self.request.destination.port();
+        let mode = PickMode::Standard;
+        let picked = balance::pick(service, endpoints, self.source, port, mode, self.random)
+            .ok_or_else(|| ResolveError::NoHealthyUpstream {
+                service: service.key(),
+                port,
+            })?;
+        if picked.workload.network() != self.source.network() {
+            let behind = (picked.workload, Some(service));
+            return self.across_networks(service, behind, RouteReason::ServiceEndpoint);
+        }
+        self.direct(picked.workload, picked.port, Some(service))
+    }
+
+    fn addressed_workload(
+        &mut self,
+        workload: &'a Arc<Workload>,
+    ) -> Result<OutboundRoute, ResolveError> {
+        if let Some(waypoint) = workload.waypoint() {
+            let own = attachment::leads_to(self.snapshot, waypoint, self.source);
+            if !guards::is_behind(self.source, self.request.source_ip, own) {
+                return self.via_workload_waypoint(workload, waypoint);
+            }
+        }
+        self.direct(workload, self.request.destination.port(), None)
+    }
+
+    fn via_service_waypoint(
+        &mut self,
+        service: &'a Arc<Service>,
+        reference: &GatewayAddress,
+    ) -> Result<OutboundRoute, ResolveError> {
+        let waypoint = self.waypoint(reference, || service.key().to_string())?;
+        let reason = RouteReason::ServiceWaypoint;
+        if waypoint.workload.network() != self.source.network() {
+            let behind = (waypoint.workload, waypoint.service);
+            return self.across_networks(service, behind, reason);
+        }
+        self.through(&waypoint, Some(service), reason)
+    }
+
+    fn via_workload_waypoint(
+        &mut self,
+        workload: &Workload,
+        reference: &GatewayAddress,
+    ) -> Result<OutboundRoute, ResolveError> {
+        let waypoint = self.waypoint(reference, || workload.uid().to_owned())?;
+        if waypoint.workload.network() != self.source.network() {
+            // A gateway finds what is behind it by the name of a service, and there is none here.
+            return Err(ResolveError::RemoteWorkload {
+                workload: waypoint.workload.uid().into(),
+            });
+        }
+        self.through(&waypoint, None, RouteReason::WorkloadWaypoint)
+    }
+
+    fn waypoint(
+        &mut self,
+        reference: &GatewayAddress,
+        of: impl FnOnce() -> String,
+    ) -> Result<Gateway<'a>, ResolveError> {
+        let ip = self.request.destination.ip();
+        let (mode, random) = (PickMode::Waypoint, &mut *self.random);
+        gateway::resolve(self.snapshot, self.source, reference, ip, mode, random).ok_or_else(|| {
+            ResolveError::UnknownWaypoint {
+                waypoint: Box::new(reference.destination.clone()),
+                of: of().into(),
+            }
+        })
+    }
+
+    /// Through a waypoint of the same network: it is asked for the original destination.
+    fn through(
+        &self,
+        waypoint: &Gateway<'_>,
+        service: Option<&Arc<Service>>,
+        reason: RouteReason,
+    ) -> Result<OutboundRoute, ResolveError> {
+        let destination = self.request.destination;
+        if waypoint.workload.uid() == self.source.uid() {
+            return Err(ResolveError::RecursiveCall { destination });
+        }
+        let authority = ConnectAuthority::try_from(destination)
+            .map_err(|_| ResolveError::InvalidDestination { destination })?;
+        let hop = Hop::Hbone {
+            to: waypoint.address(self.config)?,
+            authority: TunnelAuthority::Is(authority),
+            expected: waypoint.expected()?,
+        };
+        Ok(route(hop, service, Some(waypoint.workload), reason))
+    }
+
+    /// Through the gateway of another network: it is asked for the service by name.
+    fn across_networks(
+        &mut self,
+        service: &Arc<Service>,
+        (upstream, upstream_service): (&Arc<Workload>, Option<&Arc<Service>>),
+        reason: RouteReason,
+    ) -> Result<OutboundRoute, ResolveError> {
+        let destination = self.request.destination;
+        let uid = || upstream.uid().into();
+        let reference = upstream
+            .network_gateway()
+            .ok_or_else(|| ResolveError::NoNetworkGateway { workload: uid() })?;
+        let (mode, random, ip) = (PickMode::Standard, &mut *self.random, destination.ip());
+        let gateway = gateway::resolve(self.snapshot, self.source, reference, ip, mode, random)
+            .ok_or_else(|| ResolveError::UnknownNetworkGateway {
+                gateway: Box::new(reference.destination.clone()),
+                of: uid(),
+            })?;
+        // The far gateway chooses the endpoint, so it may be any that the service names, and not just
+        // the one that stands for the other network here.
+        let expected = upstream_service
+            .and_then(|s| ExpectedPeers::new(s.spec().subject_alt_names.iter().cloned()))
+            .ok_or_else(|| ResolveError::NoRemoteIdentity {
+                service: upstream_service.unwrap_or(service).key().to_string().into(),
+            })?;
+        let port = NonZeroU16::new(destination.port())
+            .ok_or(ResolveError::InvalidDestination { destination })?;
+        let authority =
+            ConnectAuthority::from_name(&service.spec().hostname, port).map_err(|_| {
+                ResolveError::InvalidHostname {
+                    service: service.key(),
+                }
+            })?;
+        let hop = Hop::DoubleHbone {
+            gateway: gateway.address(self.config)?,
+            gateway_expected: gateway.expected()?,
+            authority,
+            expected,
+        };
+        let mut route = route(hop, Some(service), Some(upstream), reason);
+        route.gateway = Some(Arc::clone(gateway.workload));
+        Ok(route)
+    }
+
+    /// To a workload of the same network.
+    fn direct(
+        &self,
+        workload: &Arc<Workload>,
+        port: u16,
+        service: Option<&Arc<Service>>,
+    ) -> Result<OutboundRoute, ResolveError> {
+        let destination = self.request.destination;
+        let port = NonZeroU16::new(port).ok_or(ResolveError::InvalidDestination { destination })?;
+        let spec = service.map(Arc::as_ref);
+        let choose = |port| {
+            address_choice::choose(self.config, workload, spec, destination.ip(), port).ok_or_else(
+                || ResolveError::NoAddress {
+                    workload: workload.uid().into(),
+                },
+            )
+        };
+        let hop = match workload.tunnel_protocol() {
+            TunnelProtocol::Hbone => {
+                let to = choose(self.config.hbone_port)?;
+                let authority = match &to {
+                    HopAddress::Ip(to) => {
+                        TunnelAuthority::Is(ConnectAuthority::from_ip(to.ip(), port))
+                    }
+                    HopAddress::Hostname { .. } => TunnelAuthority::OfDialledIp(port),
+                };
+                let expected = peers::of(workload, spec)?;
+                Hop::Hbone {
+                    to,
+                    authority,
+                    expected,
+                }
+            }
+            TunnelProtocol::None | TunnelProtocol::LegacyIstioMtls => Hop::Tcp {
+                to: choose(port.get())?,
+            },
+        };
+        let reason = match service {
+            Some(_) => RouteReason::ServiceEndpoint,
+            None => RouteReason::Workload,
+        };
+        Ok(route(hop, service, Some(workload), reason))
+    }
+
+    fn passthrough(&self, service: Option<&Arc<Service>>, reason: RouteReason) -> OutboundRoute {
+        let to = self.request.destination;
+        route(Hop::Passthrough { to }, service, None, reason)
+    }
+}
+
+fn route(
+    hop: Hop,
+    service: Option<&Arc<Service>>,
+    destination: Option<&Arc<Workload>>,
+    reason: RouteReason,
+) -> OutboundRoute {
+    OutboundRoute {
+        hop,
+        service: service.cloned(),
+        destination: destination.cloned(),
+        gateway: None,
+        reason,
+    }
+}
