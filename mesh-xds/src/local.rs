@@ -32,16 +32,20 @@
 //! - a file with `policies`, or a workload with `authorizationPolicies`, is refused: this version
 //!   has no policy engine, and a policy that is not enforced is worse than none.
 
+mod build;
 mod error;
 mod file;
+mod file_state;
 mod model;
 mod parse;
+mod source;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use error::{LocalError, Place};
 pub use parse::parse;
+pub use source::{Loaded, LocalSource, POLL_INTERVAL, replace};
 
 use mesh_core::model::{ServiceSpec, WorkloadSpec};
 

@@ -17,6 +17,17 @@ pub struct Place {
     pub field: String,
 }
 
+impl Place {
+    pub(super) fn at(file: &str, location: &serde_saphyr::Location, field: String) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: location.line(),
+            column: location.column(),
+            field,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file)?;
