@@ -89,6 +89,15 @@ impl SpiffeId {
         &self.trust_domain
     }
 
+    /// The same namespace and service account in another trust domain.
+    #[must_use]
+    pub fn with_trust_domain(&self, trust_domain: TrustDomain) -> Self {
+        Self {
+            trust_domain,
+            ..self.clone()
+        }
+    }
+
     /// The namespace.
     #[must_use]
     pub fn namespace(&self) -> &Name {

@@ -5,6 +5,8 @@ pub mod authority;
 pub mod baggage;
 pub mod balance;
 pub mod clock;
+#[cfg(feature = "tls")]
+pub mod credential;
 pub mod drain;
 pub mod endpoints;
 pub mod identity;
@@ -16,5 +18,7 @@ pub mod resolve;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod waiters;
 pub mod watch;

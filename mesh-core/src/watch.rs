@@ -21,8 +21,14 @@ use crate::waiters::Waiters;
 /// ```
 #[must_use]
 pub fn channel<T>(initial: T) -> (Publisher<T>, Watch<T>) {
+    channel_shared(Arc::new(initial))
+}
+
+/// [`channel`] for a value that is shared already.
+#[must_use]
+pub fn channel_shared<T>(initial: Arc<T>) -> (Publisher<T>, Watch<T>) {
     let shared = Arc::new(Shared {
-        value: ArcSwap::from_pointee(initial),
+        value: ArcSwap::new(initial),
         version: AtomicU64::new(0),
         closed: AtomicBool::new(false),
         publishing: Mutex::new(()),

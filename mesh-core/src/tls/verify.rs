@@ -1,0 +1,264 @@
+//! Whether a peer is who it has to be.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy};
+
+use super::PeerError;
+use crate::credential::{Credential, TrustBundle};
+use crate::identity::{ExpectedPeers, SpiffeId, TrustDomain};
+
+/// The SPIFFE IDs of workloads among the URI names of a leaf; other names are skipped.
+pub(super) fn identities(leaf: &EndEntityCert<'_>) -> impl Iterator<Item = SpiffeId> {
+    leaf.valid_uri_names().filter_map(|name| name.parse().ok())
+}
+
+/// What a credential trusts.
+#[derive(Clone, Debug)]
+pub(super) struct Peers {
+    trust: Arc<TrustBundle>,
+    algorithms: WebPkiSupportedAlgorithms,
+    trust_domain: TrustDomain,
+    aliases: Arc<[TrustDomain]>,
+}
+
+impl Peers {
+    pub(super) fn new(
+        provider: &CryptoProvider,
+        credential: &Credential,
+        aliases: &Arc<[TrustDomain]>,
+    ) -> Self {
+        Self {
+            trust: credential.trust().clone(),
+            algorithms: provider.signature_verification_algorithms,
+            trust_domain: credential.id().trust_domain().clone(),
+            aliases: aliases.clone(),
+        }
+    }
+
+    /// Verifies servers that must have one of the expected identities.
+    pub(super) fn servers(&self, expected: ExpectedPeers) -> Servers {
+        Servers {
+            peers: self.clone(),
+            expected,
+        }
+    }
+
+    /// Verifies clients that must be of the own trust domain.
+    pub(super) fn clients(&self) -> Clients {
+        Clients(self.clone())
+    }
+
+    fn own_domains(&self) -> impl Iterator<Item = &TrustDomain> {
+        std::iter::once(&self.trust_domain).chain(self.aliases.iter())
+    }
+
+    fn is_own(&self, domain: &TrustDomain) -> bool {
+        self.own_domains().any(|own| own == domain)
+    }
+
+    fn is_expected(&self, id: &SpiffeId, expected: &ExpectedPeers) -> bool {
+        let under = |domain: &TrustDomain| expected.contains(&id.with_trust_domain(domain.clone()));
+        expected.contains(id)
+            || (!self.aliases.is_empty()
+                && self.is_own(id.trust_domain())
+                && self.own_domains().any(under))
+    }
+
+    /// The path from the leaf to one of the roots: signatures, lifetimes, usage, revocation.
+    fn verify_path<'a>(
+        &self,
+        leaf: &'a CertificateDer<'a>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        usage: KeyUsage,
+    ) -> Result<EndEntityCert<'a>, PeerError> {
+        let leaf = EndEntityCert::try_from(leaf)?;
+        let revoked: Vec<_> = self.trust.revoked().iter().collect();
+        let revocation = RevocationOptionsBuilder::new(&revoked).ok().map(|options| {
+            options
+                .with_status_policy(UnknownStatusPolicy::Allow)
+                .build()
+        });
+        leaf.verify_for_usage(
+            self.algorithms.all,
+            self.trust.anchors(),
+            intermediates,
+            now,
+            usage,
+            revocation,
+            None,
+        )?;
+        Ok(leaf)
+    }
+}
+
+/// Verifies the servers that a client dials.
+#[derive(Debug)]
+pub(super) struct Servers {
+    peers: Peers,
+    expected: ExpectedPeers,
+}
+
+impl Servers {
+    fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
+        &self.peers.algorithms
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), PeerError> {
+        let usage = KeyUsage::server_auth();
+        let leaf = self.peers.verify_path(leaf, intermediates, now, usage)?;
+        let mut first = None;
+        for id in identities(&leaf) {
+            if self.peers.is_expected(&id, &self.expected) {
+                return Ok(());
+            }
+            first.get_or_insert(id);
+        }
+        Err(PeerError::UnexpectedIdentity {
+            presented: first.ok_or(PeerError::NoIdentity)?,
+            expected: self.expected.clone(),
+        })
+    }
+}
+
+/// Verifies the clients that dial a server.
+#[derive(Debug)]
+pub(super) struct Clients(Peers);
+
+impl Clients {
+    fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
+        &self.0.algorithms
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), PeerError> {
+        let usage = KeyUsage::client_auth();
+        let leaf = self.0.verify_path(leaf, intermediates, now, usage)?;
+        // The first one is the identity that authorization sees, so it is the one to check.
+        let id = identities(&leaf).next().ok_or(PeerError::NoIdentity)?;
+        if self.0.is_own(id.trust_domain()) {
+            return Ok(());
+        }
+        Err(PeerError::TrustDomain {
+            presented: id,
+            expected: self.0.trust_domain.clone(),
+        })
+    }
+}
+
+macro_rules! signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls12_signature(message, certificate, signature, self.algorithms())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls13_signature(message, certificate, signature, self.algorithms())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.algorithms().supported_schemes()
+        }
+    };
+}
+
+impl ServerCertVerifier for Servers {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.verify(leaf, intermediates, now)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    signatures!();
+}
+
+impl ClientCertVerifier for Clients {
+    /// None: peers of a mesh have one certificate each and need no hint which to choose.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.verify(leaf, intermediates, now)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    signatures!();
+}
+
+/// Stands in a configuration that no connection uses: it accepts no server.
+#[derive(Debug)]
+pub(super) struct NoServer;
+
+impl ServerCertVerifier for NoServer {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Err(PeerError::NoIdentity.into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(PeerError::NoIdentity.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(PeerError::NoIdentity.into())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        Vec::new()
+    }
+}
