@@ -1,0 +1,19 @@
+//! Test support for the mesh data plane: an application to talk to, load generators, plain relays to
+//! compare with, certificates, and tables of figures.
+//!
+//! Everything runs in one process over loopback sockets. `cargo bench -p lab --bench proxies` prints
+//! one table in which every contender did the same work, round by round, in the same run.
+#![forbid(unsafe_code)]
+
+pub mod application;
+pub mod cells;
+pub mod certificates;
+pub mod chart;
+pub mod figures;
+pub mod listen;
+pub mod load;
+pub mod memory;
+pub mod path;
+pub mod relay;
+pub mod table;
+pub mod worker;
