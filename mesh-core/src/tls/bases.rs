@@ -17,7 +17,7 @@ use crate::credential::Credential;
 use crate::identity::TrustDomain;
 
 /// How many credentials' bases are kept.
-pub(super) const LIMIT: usize = 1024;
+const LIMIT: usize = 1024;
 
 const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
@@ -105,33 +105,61 @@ impl ResolvesServerCert for WithAlpn {
 }
 
 /// The bases of the credentials in use, by generation. Reading takes no lock.
-#[derive(Debug, Default)]
-pub(super) struct Bases(ArcSwap<BTreeMap<u64, Kept>>);
+#[derive(Debug)]
+pub(super) struct Bases {
+    kept: ArcSwap<BTreeMap<u64, Kept>>,
+    limit: usize,
+}
 
 /// A base, for as long as somebody holds its credential.
 type Kept = (Weak<Credential>, Arc<Base>);
 
 impl Bases {
+    /// Keeps at most `limit` bases.
+    pub(super) fn with_limit(limit: usize) -> Self {
+        Self {
+            kept: ArcSwap::default(),
+            limit,
+        }
+    }
+
     pub(super) fn get_or_build(
         &self,
         credential: &Arc<Credential>,
         build: impl FnOnce() -> Result<Base, TlsError>,
     ) -> Result<Arc<Base>, TlsError> {
-        let generation = credential.generation();
-        if let Some((_, base)) = self.0.load().get(&generation) {
+        if let Some((_, base)) = self.kept.load().get(&credential.generation()) {
             return Ok(base.clone());
         }
         let base = Arc::new(build()?);
-        self.0.rcu(|bases| {
-            let mut bases = BTreeMap::clone(bases);
-            // A credential that nobody holds is never asked for again.
-            bases.retain(|_, (credential, _)| credential.strong_count() > 0);
-            while bases.len() >= LIMIT {
-                bases.pop_first();
-            }
-            bases.insert(generation, (Arc::downgrade(credential), base.clone()));
-            bases
-        });
+        self.insert(credential, &base);
         Ok(base)
+    }
+
+    pub(super) fn insert(&self, credential: &Arc<Credential>, base: &Arc<Base>) {
+        self.kept.rcu(|kept| {
+            let mut kept = BTreeMap::clone(kept);
+            // A credential that nobody holds is never asked for again.
+            kept.retain(|_, (credential, _)| credential.strong_count() > 0);
+            while kept.len() >= self.limit {
+                kept.pop_first();
+            }
+            kept.insert(
+                credential.generation(),
+                (Arc::downgrade(credential), base.clone()),
+            );
+            kept
+        });
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.kept.load().len()
+    }
+}
+
+impl Default for Bases {
+    fn default() -> Self {
+        Self::with_limit(LIMIT)
     }
 }
