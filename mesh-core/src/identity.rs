@@ -1,15 +1,48 @@
 //! SPIFFE identities and trust domains.
+//!
+//! Source: SPIFFE ID specification sections 2 and 3, narrowed to the form that Istio gives to
+//! workloads. Everything is compared byte by byte; nothing is normalised or percent-decoded.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::name::Name;
 
+/// The largest SPIFFE ID, in bytes. Source: SPIFFE ID specification section 2.3.
+const MAX_ID: usize = 2048;
+
+/// The largest trust domain, in bytes. Source: SPIFFE ID specification section 2.1.
+const MAX_TRUST_DOMAIN: usize = 255;
+
 /// A SPIFFE trust domain, such as `cluster.local`.
+///
+/// 1 to 255 bytes of `a-z`, `0-9`, `.`, `-` and `_`: no port, no user, no upper case.
+///
+/// ```
+/// use mesh_core::identity::TrustDomain;
+///
+/// let domain: TrustDomain = "cluster.local".parse()?;
+/// assert_eq!(domain.as_str(), "cluster.local");
+/// assert!("Cluster.Local".parse::<TrustDomain>().is_err());
+/// # Ok::<(), mesh_core::identity::InvalidSpiffeId>(())
+/// ```
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TrustDomain(Name);
 
 /// A SPIFFE ID of the form `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
+///
+/// Namespace and service account are path segments of the specification: one or more of `a-z`,
+/// `A-Z`, `0-9`, `.`, `-` and `_`, but not `.` or `..`. The whole has at most 2048 bytes.
+///
+/// ```
+/// use mesh_core::identity::SpiffeId;
+///
+/// let id: SpiffeId = "spiffe://cluster.local/ns/shop/sa/cart".parse()?;
+/// assert_eq!(id.trust_domain().as_str(), "cluster.local");
+/// assert_eq!((id.namespace().as_str(), id.service_account().as_str()), ("shop", "cart"));
+/// assert_eq!(id.to_string(), "spiffe://cluster.local/ns/shop/sa/cart");
+/// # Ok::<(), mesh_core::identity::InvalidSpiffeId>(())
+/// ```
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SpiffeId {
     trust_domain: TrustDomain,
@@ -47,7 +80,7 @@ impl FromStr for TrustDomain {
     type Err = InvalidSpiffeId;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b);
-        if text.is_empty() || text.len() > 255 || !text.bytes().all(ok) {
+        if text.is_empty() || text.len() > MAX_TRUST_DOMAIN || !text.bytes().all(ok) {
             return Err(InvalidSpiffeId::TrustDomain);
         }
         Ok(Self(Name::from(text)))
@@ -64,7 +97,8 @@ impl SpiffeId {
     /// The identity of a service account.
     ///
     /// # Errors
-    /// [`InvalidSpiffeId::Path`] when a part is empty or not a valid path segment.
+    /// [`InvalidSpiffeId::Path`] when a part is empty or not a valid path segment,
+    /// [`InvalidSpiffeId::TooLong`] when the whole exceeds 2048 bytes.
     pub fn new(
         trust_domain: TrustDomain,
         namespace: &str,
@@ -76,6 +110,7 @@ impl SpiffeId {
                 return Err(InvalidSpiffeId::Path);
             }
         }
+        check_length(&trust_domain, namespace, service_account)?;
         Ok(Self {
             trust_domain,
             namespace: namespace.into(),
@@ -90,12 +125,15 @@ impl SpiffeId {
     }
 
     /// The same namespace and service account in another trust domain.
-    #[must_use]
-    pub fn with_trust_domain(&self, trust_domain: TrustDomain) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`InvalidSpiffeId::TooLong`] when the whole then exceeds 2048 bytes.
+    pub fn with_trust_domain(&self, trust_domain: TrustDomain) -> Result<Self, InvalidSpiffeId> {
+        check_length(&trust_domain, &self.namespace, &self.service_account)?;
+        Ok(Self {
             trust_domain,
             ..self.clone()
-        }
+        })
     }
 
     /// The namespace.
@@ -111,10 +149,21 @@ impl SpiffeId {
     }
 }
 
+fn check_length(domain: &TrustDomain, ns: &str, account: &str) -> Result<(), InvalidSpiffeId> {
+    let length = [domain.as_str(), ns, account]
+        .iter()
+        .fold("spiffe:///ns//sa/".len(), |sum, part| {
+            sum.saturating_add(part.len())
+        });
+    (length <= MAX_ID)
+        .then_some(())
+        .ok_or(InvalidSpiffeId::TooLong)
+}
+
 impl FromStr for SpiffeId {
     type Err = InvalidSpiffeId;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > 2048 {
+        if text.len() > MAX_ID {
             return Err(InvalidSpiffeId::TooLong);
         }
         let rest = text
@@ -149,6 +198,22 @@ impl fmt::Debug for SpiffeId {
 }
 
 /// The identities that a peer may have: at least one, in a fixed order without repetition.
+///
+/// A set is never empty, so a connection for which no identity is known cannot be made to accept
+/// anyone. Two sets with the same identities are equal and have the same hash, so a set can be
+/// part of a pool key. Clones are cheap.
+///
+/// ```
+/// use mesh_core::identity::{ExpectedPeers, SpiffeId};
+///
+/// let cart: SpiffeId = "spiffe://cluster.local/ns/shop/sa/cart".parse()?;
+/// let shop: SpiffeId = "spiffe://cluster.local/ns/shop/sa/shop".parse()?;
+/// let expected = ExpectedPeers::new([shop.clone(), cart.clone()]);
+/// assert_eq!(expected, ExpectedPeers::new([cart.clone(), shop, cart.clone()]));
+/// assert!(expected.is_some_and(|peers| peers.contains(&cart)));
+/// assert_eq!(ExpectedPeers::new([]), None);
+/// # Ok::<(), mesh_core::identity::InvalidSpiffeId>(())
+/// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ExpectedPeers(std::sync::Arc<[SpiffeId]>);
 
@@ -178,3 +243,14 @@ impl From<SpiffeId> for ExpectedPeers {
         Self([id].into())
     }
 }
+
+impl<'a> IntoIterator for &'a ExpectedPeers {
+    type Item = &'a SpiffeId;
+    type IntoIter = std::slice::Iter<'a, SpiffeId>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests;

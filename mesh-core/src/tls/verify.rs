@@ -65,7 +65,10 @@ impl Peers {
     }
 
     fn is_expected(&self, id: &SpiffeId, expected: &ExpectedPeers) -> bool {
-        let under = |domain: &TrustDomain| expected.contains(&id.with_trust_domain(domain.clone()));
+        let under = |domain: &TrustDomain| {
+            id.with_trust_domain(domain.clone())
+                .is_ok_and(|id| expected.contains(&id))
+        };
         expected.contains(id)
             || (!self.aliases.is_empty()
                 && self.is_own(id.trust_domain())
