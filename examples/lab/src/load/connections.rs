@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{Window, Work, finish, observe, open};
+use super::window::{Window, Work, finish, observe, open};
 use crate::application::{Application, Purpose};
 use crate::path::Path;
 
