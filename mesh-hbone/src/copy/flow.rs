@@ -1,0 +1,77 @@
+//! One direction of a copy.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use super::end::End;
+
+/// One direction of a copy: the bytes between reading and writing, and how far it is.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    chunk: Bytes,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Stage {
+    /// Bytes flow. `true`: some were written since the last flush.
+    #[default]
+    Copying,
+    Unflushed,
+    /// The source has ended; the destination has yet to be told.
+    Ending,
+    Done,
+}
+
+/// An error, and whether it came from reading.
+pub(super) type FlowError = (bool, io::Error);
+
+impl Flow {
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Moves what can be moved. Ready when the direction has ended; may be polled again then.
+    pub(super) fn poll<A: End, B: End>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut A,
+        to: &mut B,
+        count: impl Fn(u64),
+    ) -> Poll<Result<(), FlowError>> {
+        let writing = |error| (false, error);
+        loop {
+            match self.stage {
+                Stage::Done => return Poll::Ready(Ok(())),
+                Stage::Ending => {
+                    ready!(to.poll_end(cx)).map_err(writing)?;
+                    self.stage = Stage::Done;
+                }
+                _ if !self.chunk.is_empty() => {
+                    let Poll::Ready(pushed) = to.poll_push(cx, &mut self.chunk) else {
+                        from.while_blocked(cx);
+                        return Poll::Pending;
+                    };
+                    let pushed = pushed.map_err(writing)?;
+                    from.passed_on(pushed);
+                    count(u64::try_from(pushed).unwrap_or(u64::MAX));
+                    self.stage = Stage::Unflushed;
+                }
+                Stage::Copying | Stage::Unflushed => match from.poll_pull(cx) {
+                    Poll::Ready(Ok(Some(chunk))) => self.chunk = chunk,
+                    Poll::Ready(Ok(None)) => self.stage = Stage::Ending,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err((true, error))),
+                    Poll::Pending => {
+                        if self.stage == Stage::Unflushed {
+                            ready!(to.poll_flush(cx)).map_err(writing)?;
+                            self.stage = Stage::Copying;
+                        }
+                        return Poll::Pending;
+                    }
+                },
+            }
+        }
+    }
+}
