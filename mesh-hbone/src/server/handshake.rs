@@ -1,0 +1,78 @@
+//! From an accepted socket to an HTTP/2 connection with a verified peer.
+
+use std::sync::Arc;
+
+use mesh_core::credential::Credential;
+use mesh_core::tls::peer_identity;
+use mesh_core::watch::Watch;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Accepted, Error, Shared};
+use crate::tunnel::Peer;
+
+/// A connection after its TLS handshake.
+pub(super) struct Ready<IO> {
+    pub(super) io: IO,
+    pub(super) tls: Option<rustls::Connection>,
+    pub(super) peer: Arc<Peer>,
+    /// Replacements of the credential that the connection was accepted with.
+    pub(super) renewals: Option<Watch<Credential>>,
+}
+
+/// Runs the TLS handshake within its time and its place at the gate.
+pub(super) async fn accept<IO>(
+    shared: &Shared,
+    accepted: Accepted<IO>,
+) -> Result<Ready<IO>, Error>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let peer = accepted.peer;
+    let place = shared.gate.enter();
+    let forced = async {
+        match &shared.drain {
+            Some(drain) => drain.forced().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = place.evicted() => Err(Error::HandshakeShed { peer }),
+        () = forced => Err(Error::Drained { peer }),
+        result = timeout(shared.handshake_timeout, run(shared, accepted)) => {
+            result.map_err(|_| Error::HandshakeTimeout { peer })?
+        }
+    }
+}
+
+async fn run<IO>(shared: &Shared, accepted: Accepted<IO>) -> Result<Ready<IO>, Error>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Accepted { io, peer, local } = accepted;
+    let (peer, local) = (canonical(peer), canonical(local));
+    let identity = &shared.identity;
+    let credential = shared.certs.credential(identity).await;
+    let credential = credential.map_err(|source| Error::Certificate { peer, source })?;
+    let config = shared.tls.server(&credential);
+    let config = config.map_err(|source| Error::Configuration { peer, source })?;
+    let stream = TlsAcceptor::from(config).accept(io).await;
+    let stream = stream.map_err(|source| Error::Handshake { peer, source })?;
+    let (io, tls) = stream.into_inner();
+    let id = tls.peer_certificates().and_then(peer_identity).ok_or(Error::NoIdentity { peer })?;
+    // Renewal matters for connections that live long; one that cannot be watched is not retired.
+    let renewals = shared.certs.watch(identity).await.ok().flatten();
+    Ok(Ready {
+        io,
+        tls: Some(tls.into()),
+        peer: Arc::new(Peer::new(id, peer, local)),
+        renewals,
+    })
+}
+
+/// IPv4-mapped IPv6 addresses become plain IPv4 before anything looks at them.
+fn canonical(addr: std::net::SocketAddr) -> std::net::SocketAddr {
+    std::net::SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}

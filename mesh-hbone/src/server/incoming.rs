@@ -1,0 +1,172 @@
+//! An unanswered CONNECT request.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use http::{HeaderMap, Response, StatusCode};
+use tower_service::Service;
+
+use super::Error;
+use crate::tunnel::{Peer, Tunnel};
+use crate::{BoxError, BoxFuture};
+
+/// A CONNECT request that has not been answered.
+///
+/// [`Incoming::accept`] answers 200 and gives the byte stream; [`Incoming::refuse`] answers
+/// otherwise. Dropping it unanswered answers 503, so a service that fails or is cancelled never
+/// leaves its peer waiting.
+#[derive(Debug)]
+#[must_use = "dropping it answers 503"]
+pub struct Incoming {
+    authority: Box<str>,
+    headers: HeaderMap,
+    peer: Arc<Peer>,
+    /// Present until answered.
+    pending: Option<(SendResponse<Bytes>, h2::RecvStream)>,
+}
+
+/// Why a CONNECT request is refused: the statuses that node proxies use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// 400: the request is malformed or asks for an address that is not served here.
+    BadRequest,
+    /// 401: policy denies it.
+    Unauthorized,
+    /// 503: what stands behind it cannot be reached.
+    Unavailable,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Incoming {
+    pub(super) fn new(
+        request: http::Request<h2::RecvStream>,
+        respond: SendResponse<Bytes>,
+        peer: Arc<Peer>,
+    ) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            authority: head.uri.authority().map_or("", |authority| authority.as_str()).into(),
+            headers: head.headers,
+            peer,
+            pending: Some((respond, body)),
+        }
+    }
+
+    /// The `:authority` of the request as it came: what to connect to. Not yet validated.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The headers of the request.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The peer.
+    #[must_use]
+    pub fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    /// Answers 200 with these headers and gives the byte stream.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the peer has reset the request or gone meanwhile.
+    pub fn accept(mut self, headers: HeaderMap) -> Result<Tunnel, Error> {
+        // Present until answered, and answering takes `self`.
+        let Some((mut respond, body)) = self.pending.take() else {
+            return Err(Error::Gone { source: h2::Reason::CANCEL.into() });
+        };
+        let mut response = Response::new(());
+        *response.headers_mut() = headers;
+        let send = respond.send_response(response, false);
+        let send = send.map_err(|source| Error::Gone { source })?;
+        Ok(Tunnel::new(send, body, self.peer.clone(), None, None))
+    }
+
+    /// Answers with the status of the refusal.
+    pub fn refuse(mut self, refusal: Refusal) {
+        self.answer(refusal.status());
+    }
+
+    /// Resolves when the peer has reset the request or gone: whatever is done for it can stop.
+    ///
+    /// # Cancellation
+    /// Safe: nothing is lost.
+    pub async fn closed(&mut self) {
+        poll_fn(|cx| self.poll_closed(cx)).await;
+    }
+
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.pending {
+            Some((respond, _)) => respond.poll_reset(cx).map(drop),
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn answer(&mut self, status: StatusCode) {
+        if let Some((mut respond, _)) = self.pending.take() {
+            let mut response = Response::new(());
+            *response.status_mut() = status;
+            // Fails only when the peer has gone.
+            let _ = respond.send_response(response, true);
+        }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.answer(StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
+
+/// Makes a service of [`Incoming`]s out of one of byte streams: accepts every CONNECT.
+///
+/// The inner service learns who called from [`Tunnel::peer`].
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper")]
+pub struct AcceptAll<S>(
+    /// The service of byte streams.
+    pub S,
+);
+
+impl<S> Service<Incoming> for AcceptAll<S>
+where
+    S: Service<Tunnel, Response = ()> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = ();
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<(), BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, incoming: Incoming) -> Self::Future {
+        let clone = self.0.clone();
+        let mut ready = std::mem::replace(&mut self.0, clone);
+        Box::pin(async move {
+            let tunnel = incoming.accept(HeaderMap::new())?;
+            ready.call(tunnel).await.map_err(Into::into)
+        })
+    }
+}

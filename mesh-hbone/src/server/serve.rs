@@ -1,0 +1,239 @@
+//! Driving one HTTP/2 connection of a server.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Connection, SendResponse};
+use http::Method;
+use mesh_core::identity::SpiffeId;
+use mesh_core::outcome::Outcome;
+use mesh_core::telemetry::{Direction, Event};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tower_service::Service;
+
+use super::handshake::Ready;
+use super::{Accepted, Error, Incoming, Refusal, ServerLayer, Shared};
+use crate::BoxError;
+use crate::config::{self, Http2Config};
+use crate::keepalive::Keepalive;
+use crate::records::{self, Flusher, Records};
+use crate::tunnel::Peer;
+
+/// Time for the last bytes of a connection that ends.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// A request that is not CONNECT.
+#[derive(Debug, thiserror::Error)]
+#[error("method {0} is not CONNECT")]
+struct NotConnect(Method);
+
+/// Serves HTTP/2 CONNECT over a stream whose peer has been authenticated by other means, such as a
+/// pipe within one process.
+///
+/// # Errors
+/// As [`Server`](super::Server).
+pub async fn serve_authenticated<IO, S>(
+    layer: &ServerLayer,
+    accepted: Accepted<IO>,
+    peer: SpiffeId,
+    service: S,
+) -> Result<(), Error>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Incoming, Response = ()> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    let peer = Arc::new(Peer::new(peer, accepted.peer, accepted.local));
+    serve(Ready { io: accepted.io, tls: None, peer, renewals: None }, service, &layer.0).await
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn serve<IO, S>(
+    ready: Ready<IO>,
+    service: S,
+    shared: &Shared,
+) -> Result<(), Error>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Incoming, Response = ()> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    let Ready { io, tls, peer, renewals } = ready;
+    let addr = peer.addr();
+    let (records, flusher) = records::split(io, tls);
+    let preface = handshake(records, &flusher, &shared.http2);
+    let connection = timeout(shared.handshake_timeout, preface)
+        .await
+        .map_err(|_| Error::HandshakeTimeout { peer: addr })?
+        .map_err(|source| Error::Http2 { peer: addr, source })?;
+    let renewed = async {
+        match renewals {
+            Some(mut renewals) => drop(renewals.changed().await),
+            None => std::future::pending().await,
+        }
+    };
+    let draining = async {
+        match &shared.drain {
+            Some(drain) => drain.draining().await,
+            None => std::future::pending().await,
+        }
+    };
+    let forced = async {
+        match &shared.drain {
+            Some(drain) => drain.forced().await,
+            None => std::future::pending().await,
+        }
+    };
+    let retire = async { tokio::select! { () = renewed => (), () = draining => () } };
+    let (mut retire, mut forced) = (pin!(retire), pin!(forced));
+    let mut driver = Driver {
+        keepalive: Keepalive::new(&shared.http2, None),
+        connection,
+        flusher,
+        service,
+        peer,
+        shared,
+        retiring: false,
+    };
+    driver.keepalive = Keepalive::new(&shared.http2, driver.connection.ping_pong());
+    let result = poll_fn(|cx| {
+        if forced.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(Error::Drained { peer: addr }));
+        }
+        if !driver.retiring && retire.as_mut().poll(cx).is_ready() {
+            driver.retire();
+        }
+        driver.poll(cx)
+    })
+    .await;
+    let last = poll_fn(|cx| driver.flusher.poll_flush(cx));
+    // Whether the last bytes arrive is the peer's affair.
+    let _ = timeout(PARTING, last).await;
+    result
+}
+
+/// Waits for the client's preface, flushing our settings meanwhile.
+async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
+    records: Records<IO>,
+    flusher: &Flusher<IO>,
+    config: &Http2Config,
+) -> Result<Connection<Records<IO>, Bytes>, h2::Error> {
+    let streams = usize::try_from(config.max_concurrent_streams()).unwrap_or(usize::MAX);
+    let mut handshake = pin!(
+        h2::server::Builder::new()
+            .initial_window_size(config.stream_window())
+            .initial_connection_window_size(config::MAX_WINDOW)
+            .max_frame_size(config.frame_size())
+            .max_header_list_size(config.max_header_list_size())
+            .max_concurrent_streams(config.max_concurrent_streams())
+            .max_send_buffer_size(config::SEND_BUFFER)
+            .data_frame_budget(config::SMALL_FRAME_BUDGET)
+            .max_pending_accept_reset_streams(20)
+            .max_concurrent_reset_streams(streams.min(50))
+            .max_local_error_reset_streams(Some(1024))
+            .handshake(records)
+    );
+    poll_fn(|cx| {
+        let result = handshake.as_mut().poll(cx);
+        // A socket that fails shows in the handshake as well.
+        let _ = flusher.poll_flush(cx);
+        result
+    })
+    .await
+}
+
+struct Driver<'a, IO, S> {
+    connection: Connection<Records<IO>, Bytes>,
+    flusher: Flusher<IO>,
+    keepalive: Keepalive,
+    service: S,
+    peer: Arc<Peer>,
+    shared: &'a Shared,
+    retiring: bool,
+}
+
+impl<IO, S> Driver<'_, IO, S>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Incoming, Response = ()> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    /// No new streams: the peer opens another connection for them.
+    fn retire(&mut self) {
+        self.retiring = true;
+        self.connection.graceful_shutdown();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let peer = self.peer.addr();
+        loop {
+            match self.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => self.admit(request, respond),
+                Poll::Ready(Some(Err(source))) => return Poll::Ready(ended(peer, source)),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => break,
+            }
+        }
+        if self.keepalive.poll(cx, self.flusher.received()).is_ready() {
+            self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+            return Poll::Ready(Err(Error::Silent { peer }));
+        }
+        match self.flusher.poll_flush(cx) {
+            Poll::Ready(Err(source)) => Poll::Ready(Err(Error::Io { peer, source })),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn admit(&self, request: http::Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
+        let method = request.method().clone();
+        let incoming = Incoming::new(request, respond, self.peer.clone());
+        if method != Method::CONNECT {
+            self.shared.telemetry.record(&Event::Rejected {
+                direction: Direction::Inbound,
+                source: self.peer.addr(),
+                destination: self.peer.local_addr(),
+                outcome: Outcome::BadRequest,
+                error: &NotConnect(method),
+            });
+            return incoming.refuse(Refusal::BadRequest);
+        }
+        tokio::spawn(handle(self.service.clone(), incoming));
+    }
+}
+
+async fn handle<S>(mut service: S, incoming: Incoming)
+where
+    S: Service<Incoming, Response = ()>,
+    S::Error: Into<BoxError>,
+{
+    let result = match poll_fn(|cx| service.poll_ready(cx)).await {
+        Ok(()) => service.call(incoming).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = result {
+        let error: BoxError = error.into();
+        tracing::debug!(error = &*error as &dyn std::error::Error, "stream failed");
+    }
+}
+
+/// The end of a connection as the peer's doing or a failure.
+fn ended(peer: SocketAddr, source: h2::Error) -> Result<(), Error> {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
+    match source.get_io().map(io::Error::kind) {
+        // Peers close without ceremony; what their streams lose is reported by the streams.
+        Some(BrokenPipe | ConnectionReset | NotConnected | UnexpectedEof) => Ok(()),
+        _ if source.reason() == Some(h2::Reason::NO_ERROR) => Ok(()),
+        _ => Err(Error::Http2 { peer, source }),
+    }
+}
+
