@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod buffers;
-mod client;
+pub mod client;
 mod config;
 pub mod copy;
 pub mod io;

@@ -83,6 +83,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Flusher<IO> {
         Pin::new(&mut inner.io).poll_flush(cx)
     }
 
+    /// Sends everything and ends the stream.
+    pub(crate) fn poll_close(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().poll_close(cx)
+    }
+
     /// Bytes ever read from the socket.
     pub(crate) fn received(&self) -> u64 {
         self.0.lock().received

@@ -69,11 +69,9 @@ pub struct Tunnel {
     headers: Option<Box<HeaderMap>>,
     sent_end: bool,
     received_end: bool,
-    _slot: Option<Box<dyn Slot>>,
+    /// Freed when the tunnel is dropped.
+    _slot: Option<StreamSlot>,
 }
-
-/// What a tunnel gives back to its pool when it is dropped.
-pub(crate) trait Slot: std::fmt::Debug + Send + Sync {}
 
 impl Tunnel {
     pub(crate) fn new(
@@ -81,7 +79,7 @@ impl Tunnel {
         recv: h2::RecvStream,
         peer: Arc<Peer>,
         headers: Option<Box<HeaderMap>>,
-        slot: Option<Box<dyn Slot>>,
+        slot: Option<StreamSlot>,
     ) -> Self {
         let waiting = Waiting::default();
         Self { send, recv, waiting, peer, headers, sent_end: false, received_end: false, _slot: slot }

@@ -1,0 +1,387 @@
+//! The HBONE client: tunnels over pooled connections.
+//!
+//! [`ClientLayer`] makes any dialer of sockets into a service that answers a [`Target`] with a
+//! [`Tunnel`]. Connections are shared by targets with the same source identity, expected
+//! identities and endpoint; see [`ClientBuilder`] for the limits.
+
+mod dial;
+mod error;
+mod link;
+mod pool;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use mesh_core::credential::CertificateSource;
+use mesh_core::identity::{ExpectedPeers, SpiffeId};
+use mesh_core::tls::TlsContext;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use error::{DialError, Error};
+
+use crate::BoxError;
+use crate::config::{ConfigError, Http2Config, in_range};
+use crate::tunnel::Tunnel;
+use link::StreamSlot;
+use pool::{Key, Pool};
+
+/// Times that a request which was never processed is sent again on another connection.
+const TRIES: usize = 3;
+
+/// Which tunnel is wanted: where to connect, as whom, to whom, and what to ask for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Target {
+    /// The HBONE endpoint to dial, such as `10.0.0.5:15008`.
+    pub endpoint: SocketAddr,
+    /// The `:authority` of the CONNECT request: `ip:port`, `[v6]:port` or `hostname:port`.
+    pub authority: Box<str>,
+    /// The identity to present.
+    pub source: SpiffeId,
+    /// The identities that the peer may have.
+    pub expect: ExpectedPeers,
+    /// Headers of the CONNECT request.
+    pub headers: HeaderMap,
+}
+
+impl Target {
+    /// A target without headers.
+    pub fn new(
+        endpoint: SocketAddr,
+        authority: impl Into<Box<str>>,
+        source: SpiffeId,
+        expect: impl Into<ExpectedPeers>,
+    ) -> Self {
+        Self {
+            endpoint,
+            authority: authority.into(),
+            source,
+            expect: expect.into(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// The same target with these headers.
+    #[must_use]
+    pub fn with_headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+}
+
+/// What dialling and pooling go by.
+#[derive(Debug)]
+struct Settings {
+    certs: Arc<dyn CertificateSource>,
+    tls: TlsContext,
+    http2: Http2Config,
+    max_streams: usize,
+    max_connections: usize,
+    idle_release: Duration,
+    connect_timeout: Duration,
+    tls_timeout: Duration,
+    http2_timeout: Duration,
+    answer_timeout: Duration,
+}
+
+/// Makes a [`Client`] of a dialer.
+///
+/// ```
+/// # use std::{net::SocketAddr, sync::Arc};
+/// # use mesh_core::{credential::CertificateSource, tls::TlsContext};
+/// # use mesh_hbone::{ConfigError, client::{Client, ClientLayer}};
+/// # use tower_layer::Layer;
+/// fn client<D>(
+///     dialer: D,
+///     certs: Arc<dyn CertificateSource>,
+///     tls: TlsContext,
+/// ) -> Result<Client<D>, ConfigError> {
+///     Ok(ClientLayer::builder(certs, tls).max_streams_per_connection(50).build()?.layer(dialer))
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientLayer(Arc<Settings>);
+
+impl ClientLayer {
+    /// Settings to start from; see the setters for the defaults.
+    pub fn builder(certs: Arc<dyn CertificateSource>, tls: TlsContext) -> ClientBuilder {
+        let ten = Duration::from_secs(10);
+        ClientBuilder(Settings {
+            certs,
+            tls,
+            http2: Http2Config::default(),
+            max_streams: 100,
+            max_connections: 4096,
+            idle_release: Duration::from_secs(300),
+            connect_timeout: ten,
+            tls_timeout: ten,
+            http2_timeout: ten,
+            answer_timeout: Duration::from_secs(20),
+        })
+    }
+}
+
+impl<D> Layer<D> for ClientLayer {
+    type Service = Client<D>;
+    /// A client with a pool of its own.
+    fn layer(&self, dialer: D) -> Client<D> {
+        Client { dialer, pool: Pool::new(self.0.clone()) }
+    }
+}
+
+/// Builds a [`ClientLayer`].
+#[derive(Debug)]
+#[must_use]
+pub struct ClientBuilder(Settings);
+
+impl ClientBuilder {
+    /// HTTP/2 settings; default [`Http2Config::default`].
+    pub fn http2(mut self, config: Http2Config) -> Self {
+        self.0.http2 = config;
+        self
+    }
+
+    /// The largest number of streams that one pooled connection carries.
+    ///
+    /// In streams, 1 to 65,535; default 100. When a connection fills up, the pool opens another
+    /// before the next stream has to wait for it. The peer's `SETTINGS_MAX_CONCURRENT_STREAMS`
+    /// still applies. Source: RFC 9113 §5.1.2; Istio's `POOL_MAX_STREAMS_PER_CONNECTION`.
+    pub fn max_streams_per_connection(mut self, streams: u16) -> Self {
+        self.0.max_streams = streams.into();
+        self
+    }
+
+    /// The largest number of pooled connections.
+    ///
+    /// 1 to 1,000,000; default 4096. At the limit an idle connection gives way; when none is idle,
+    /// dialling fails with [`Error::PoolFull`].
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.0.max_connections = connections;
+        self
+    }
+
+    /// Time without a stream after which a connection is closed.
+    ///
+    /// 1 ms to one day; default 5 min.
+    pub fn idle_release(mut self, after: Duration) -> Self {
+        self.0.idle_release = after;
+        self
+    }
+
+    /// Time for the dialer to connect. 1 ms to one hour; default 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.0.connect_timeout = timeout;
+        self
+    }
+
+    /// Time for the TLS handshake, fetching of the credential included. 1 ms to one hour; default
+    /// 10 s.
+    pub fn tls_timeout(mut self, timeout: Duration) -> Self {
+        self.0.tls_timeout = timeout;
+        self
+    }
+
+    /// Time until the peer's first HTTP/2 frame. 1 ms to one hour; default 10 s.
+    pub fn http2_timeout(mut self, timeout: Duration) -> Self {
+        self.0.http2_timeout = timeout;
+        self
+    }
+
+    /// Time for the answer to a CONNECT request. 1 ms to one hour; default 20 s, which is longer
+    /// than a peer takes to give up connecting.
+    pub fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.0.answer_timeout = timeout;
+        self
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`] names the setting and its range.
+    pub fn build(self) -> Result<ClientLayer, ConfigError> {
+        let s = &self.0;
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        in_range("max streams per connection", count(s.max_streams), 1, 65_535)?;
+        in_range("max connections", count(s.max_connections), 1, 1_000_000)?;
+        for (field, duration, max) in [
+            ("idle release in ms", s.idle_release, 86_400_000),
+            ("connect timeout in ms", s.connect_timeout, 3_600_000),
+            ("TLS timeout in ms", s.tls_timeout, 3_600_000),
+            ("HTTP/2 timeout in ms", s.http2_timeout, 3_600_000),
+            ("answer timeout in ms", s.answer_timeout, 3_600_000),
+        ] {
+            let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            in_range(field, millis, 1, max)?;
+        }
+        Ok(ClientLayer(Arc::new(self.0)))
+    }
+}
+
+/// A service that answers a [`Target`] with a [`Tunnel`].
+///
+/// Clones share one pool. Connections are driven by tasks on the tokio runtime that dials them;
+/// with one runtime per core, give each its own client. Dropping the last clone closes idle
+/// connections at once and busy ones when their last tunnel ends.
+///
+/// # Errors
+/// [`Error`]; a failed dial is reported to all who waited for it.
+///
+/// # Cancellation
+/// Dropping the future withdraws the request. A dial that others may use goes on.
+#[derive(Clone, Debug)]
+pub struct Client<D> {
+    dialer: D,
+    pool: Arc<Pool>,
+}
+
+impl<D> Client<D> {
+    /// Pooled connections, idle ones included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.pool.connections()
+    }
+
+    /// Opens a tunnel inside `io`, a byte stream to the peer, over a connection that is not
+    /// pooled: how HBONE is carried inside HBONE.
+    ///
+    /// # Errors
+    /// As the service.
+    ///
+    /// # Cancellation
+    /// Dropping the future drops `io`.
+    pub async fn connect_over<IO>(&self, io: IO, target: Target) -> Result<Tunnel, Error>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let settings = self.pool.settings();
+        let key = Key::of(&target);
+        let credential = dial::credential(settings, &key.source).await?;
+        let dialed = dial::handshake(settings, &key, &credential, io).await?;
+        let link = dialed.drive_alone(settings);
+        let slot = link.take_slot();
+        link.retire();
+        request(&slot, settings, &target).await.map_err(Failed::into_error)
+    }
+}
+
+impl<D> Client<D>
+where
+    D: Service<SocketAddr> + Clone + Send + 'static,
+    D::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D::Error: Into<BoxError>,
+    D::Future: Send + 'static,
+{
+    /// Opens a tunnel; the same as calling the service.
+    ///
+    /// # Errors
+    /// As the service.
+    ///
+    /// # Cancellation
+    /// As the service.
+    pub async fn connect(&self, target: Target) -> Result<Tunnel, Error> {
+        let key = Key::of(&target);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let slot = self.pool.acquire(&key, &self.dialer).await?;
+            match request(&slot, self.pool.settings(), &target).await {
+                Err(Failed::Unprocessed(_)) if tries < TRIES => slot.link().retire(),
+                result => return result.map_err(Failed::into_error),
+            }
+        }
+    }
+}
+
+/// A failed request: whether the peer may have acted on it.
+enum Failed {
+    Unprocessed(Error),
+    Final(Error),
+}
+
+impl Failed {
+    fn into_error(self) -> Error {
+        let (Self::Unprocessed(error) | Self::Final(error)) = self;
+        error
+    }
+}
+
+/// Sends the CONNECT request and waits for its answer.
+async fn request(slot: &StreamSlot, settings: &Settings, target: &Target) -> Result<Tunnel, Failed> {
+    let link = slot.link();
+    let endpoint = target.endpoint;
+    let uri = Uri::try_from(&*target.authority).map_err(|_| {
+        Failed::Final(Error::InvalidAuthority { authority: target.authority.clone() })
+    })?;
+    let mut head = Request::new(());
+    *head.method_mut() = Method::CONNECT;
+    *head.uri_mut() = uri;
+    *head.headers_mut() = target.headers.clone();
+    let exchange = async {
+        let unprocessed = |source| Failed::Unprocessed(Error::Http2 { endpoint, source });
+        let mut ready = link.sender().ready().await.map_err(unprocessed)?;
+        let (answer, send) = ready.send_request(head, false).map_err(unprocessed)?;
+        match answer.await {
+            Ok(answer) => Ok((answer, send)),
+            Err(source) if source.reason() == Some(h2::Reason::REFUSED_STREAM) => {
+                Err(unprocessed(source))
+            }
+            Err(source) => {
+                Err(Failed::Final(link.verdict().unwrap_or(Error::Http2 { endpoint, source })))
+            }
+        }
+    };
+    let late = |_| Failed::Final(Error::AnswerTimeout { endpoint });
+    let (answer, send) = timeout(settings.answer_timeout, exchange).await.map_err(late)??;
+    if answer.status() != StatusCode::OK {
+        return Err(Failed::Final(Error::Refused { endpoint, status: answer.status() }));
+    }
+    let (head, body) = answer.into_parts();
+    let headers = Some(Box::new(head.headers));
+    Ok(Tunnel::new(send, body, link.peer().clone(), headers, Some(slot.clone())))
+}
+
+impl<D> Service<Target> for Client<D>
+where
+    D: Service<SocketAddr> + Clone + Send + Sync + 'static,
+    D::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D::Error: Into<BoxError>,
+    D::Future: Send + 'static,
+{
+    type Response = Tunnel;
+    type Error = Error;
+    type Future = ConnectFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        // Which connection is needed, and whether it has room, depends on the target.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, target: Target) -> ConnectFuture {
+        let client = self.clone();
+        ConnectFuture(Box::pin(async move { client.connect(target).await }))
+    }
+}
+
+/// The future of one tunnel; see [`Client`].
+#[must_use = "futures do nothing unless polled"]
+pub struct ConnectFuture(Pin<Box<dyn Future<Output = Result<Tunnel, Error>> + Send>>);
+
+impl std::fmt::Debug for ConnectFuture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectFuture").finish_non_exhaustive()
+    }
+}
+
+impl Future for ConnectFuture {
+    type Output = Result<Tunnel, Error>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,121 @@
+//! From an endpoint to an HTTP/2 connection with a verified peer.
+
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::client::{Connection, SendRequest};
+use mesh_core::credential::Credential;
+use mesh_core::identity::SpiffeId;
+use mesh_core::tls::{SERVER_NAME, peer_identity};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+
+use super::pool::Key;
+use super::{DialError, Settings};
+use crate::BoxError;
+use crate::config;
+use crate::records::{self, Flusher, Records};
+use crate::tunnel::Peer;
+
+/// A new connection, not driven yet.
+pub(super) struct Dialed<IO> {
+    pub(super) endpoint: SocketAddr,
+    pub(super) send: SendRequest<Bytes>,
+    pub(super) connection: Connection<Records<IO>, Bytes>,
+    pub(super) flusher: Flusher<IO>,
+    pub(super) peer: Arc<Peer>,
+    pub(super) generation: u64,
+}
+
+/// The credential of the source, within the time for TLS.
+pub(super) async fn credential(
+    settings: &Settings,
+    source: &SpiffeId,
+) -> Result<Arc<Credential>, DialError> {
+    let fetch = timeout(settings.tls_timeout, settings.certs.credential(source));
+    let late = |_| mesh_core::credential::CertificateError::unavailable(source, "it took too long");
+    fetch.await.unwrap_or_else(|elapsed| Err(late(elapsed))).map_err(DialError::Certificate)
+}
+
+/// Connects and runs the handshakes.
+pub(super) async fn dial<D>(
+    settings: &Settings,
+    key: &Key,
+    credential: &Arc<Credential>,
+    dialer: &mut D,
+) -> Result<Dialed<D::Response>, DialError>
+where
+    D: Service<SocketAddr>,
+    D::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D::Error: Into<BoxError>,
+{
+    let endpoint = key.endpoint;
+    let connect = async {
+        poll_fn(|cx| dialer.poll_ready(cx)).await?;
+        dialer.call(endpoint).await
+    };
+    let io = timeout(settings.connect_timeout, connect)
+        .await
+        .map_err(|_| DialError::ConnectTimeout { endpoint })?
+        .map_err(|error| DialError::Connect { endpoint, source: error.into() })?;
+    handshake(settings, key, credential, io).await
+}
+
+/// Runs the handshakes over a connected stream.
+pub(super) async fn handshake<IO>(
+    settings: &Settings,
+    key: &Key,
+    credential: &Arc<Credential>,
+    io: IO,
+) -> Result<Dialed<IO>, DialError>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let endpoint = key.endpoint;
+    let config = settings.tls.client(credential, &key.expect).map_err(DialError::Configuration)?;
+    let connect = TlsConnector::from(config).connect(SERVER_NAME, io);
+    let stream = timeout(settings.tls_timeout, connect)
+        .await
+        .map_err(|_| DialError::HandshakeTimeout { endpoint })?
+        .map_err(|source| DialError::Handshake { endpoint, source })?;
+    let (io, tls) = stream.into_inner();
+    let identity = tls
+        .peer_certificates()
+        .and_then(peer_identity)
+        .ok_or(DialError::NoIdentity { endpoint })?;
+    let (records, flusher) = records::split(io, Some(tls.into()));
+    let mut begin = pin!(builder(settings).handshake(records));
+    // The preface goes out with the first flush of the driver.
+    let (send, connection) = poll_fn(|cx| begin.as_mut().poll(cx))
+        .await
+        .map_err(|source| DialError::Http2 { endpoint, source })?;
+    let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    Ok(Dialed {
+        endpoint,
+        send,
+        connection,
+        flusher,
+        peer: Arc::new(Peer::new(identity, endpoint, local)),
+        generation: credential.generation(),
+    })
+}
+
+fn builder(settings: &Settings) -> h2::client::Builder {
+    let http2 = &settings.http2;
+    let mut builder = h2::client::Builder::new();
+    builder
+        .enable_push(false)
+        .initial_window_size(http2.stream_window())
+        .initial_connection_window_size(config::MAX_WINDOW)
+        .max_frame_size(http2.frame_size())
+        .max_header_list_size(http2.max_header_list_size())
+        .initial_max_send_streams(settings.max_streams)
+        .max_send_buffer_size(config::SEND_BUFFER)
+        .data_frame_budget(config::SMALL_FRAME_BUDGET);
+    builder
+}

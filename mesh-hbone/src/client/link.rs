@@ -1,0 +1,270 @@
+//! One connection of the client: its streams, and the task that drives it.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Connection, SendRequest};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::{Sleep, sleep, timeout};
+
+use super::dial::Dialed;
+use super::{Error, Settings};
+use crate::keepalive::Keepalive;
+use crate::records::{Flusher, Records};
+use crate::tunnel::Peer;
+
+/// Time for the last bytes of a connection that ends.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// One connection, as those see it who open streams on it.
+pub(super) struct Link {
+    endpoint: SocketAddr,
+    send: SendRequest<Bytes>,
+    peer: Arc<Peer>,
+    generation: u64,
+    live: AtomicUsize,
+    retired: AtomicBool,
+    /// Why the driver gave the connection up: 0 = it did not.
+    verdict: AtomicU8,
+    /// Tells the driver that streams ended or that the link was retired.
+    changed: Notify,
+}
+
+const SILENT: u8 = 1;
+const NO_HTTP2: u8 = 2;
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, generation, live, retired, .. } = self;
+        f.debug_struct("Link")
+            .field("endpoint", endpoint)
+            .field("generation", generation)
+            .field("live", live)
+            .field("retired", retired)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    pub(super) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn sender(&self) -> SendRequest<Bytes> {
+        self.send.clone()
+    }
+
+    /// Streams that are open or about to be.
+    pub(super) fn live(&self) -> usize {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Streams that may be open at once, as the peer says now.
+    pub(super) fn limit(&self, configured: usize) -> usize {
+        // A peer that allows none for the moment is waited for on the connection.
+        configured.min(self.send.current_max_send_streams()).max(1)
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// No new streams; the connection closes when the last one ends.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn take_slot(self: &Arc<Self>) -> StreamSlot {
+        self.live.fetch_add(1, Ordering::AcqRel);
+        StreamSlot(Arc::new(SlotGuard(self.clone())))
+    }
+
+    /// Why the driver gave up, for those whose streams ended with it.
+    pub(super) fn verdict(&self) -> Option<Error> {
+        let endpoint = self.endpoint;
+        match self.verdict.load(Ordering::Acquire) {
+            SILENT => Some(Error::Silent { endpoint }),
+            NO_HTTP2 => Some(Error::Http2Timeout { endpoint }),
+            _ => None,
+        }
+    }
+}
+
+/// A stream's place on its link, freed with the last clone.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamSlot(Arc<SlotGuard>);
+
+#[derive(Debug)]
+struct SlotGuard(Arc<Link>);
+
+impl StreamSlot {
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.0.0
+    }
+}
+
+impl Drop for SlotGuard {
+    fn drop(&mut self) {
+        if self.0.live.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+/// Who decides whether an idle link may close: its pool, or nobody.
+pub(super) trait Owner: Send + Sync + 'static {
+    /// Gives the link up if it has no streams; `false` when it got one meanwhile.
+    fn release(&self, link: &Arc<Link>) -> bool;
+    /// Forgets a link that has ended.
+    fn forget(&self, link: &Arc<Link>);
+}
+
+impl Owner for () {
+    fn release(&self, link: &Arc<Link>) -> bool {
+        link.live() == 0
+    }
+
+    fn forget(&self, _: &Arc<Link>) {}
+}
+
+impl<IO> Dialed<IO>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    /// Starts the driver of a connection that belongs to no pool.
+    pub(super) fn drive_alone(self, settings: &Settings) -> Arc<Link> {
+        self.drive(settings, ())
+    }
+
+    /// Starts the driver.
+    pub(super) fn drive(self, settings: &Settings, owner: impl Owner) -> Arc<Link> {
+        let Self { endpoint, send, mut connection, flusher, peer, generation } = self;
+        let link = Arc::new(Link {
+            endpoint,
+            send,
+            peer,
+            generation,
+            live: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
+            verdict: AtomicU8::new(0),
+            changed: Notify::new(),
+        });
+        let driver = Driver {
+            link: link.clone(),
+            keepalive: Keepalive::new(&settings.http2, connection.ping_pong()),
+            connection,
+            flusher,
+            first_frame: Some(Box::pin(sleep(settings.http2_timeout))),
+            idle: Some(Box::pin(sleep(settings.idle_release))),
+            idle_release: settings.idle_release,
+        };
+        tokio::spawn(driver.run(owner));
+        link
+    }
+}
+
+struct Driver<IO> {
+    link: Arc<Link>,
+    connection: Connection<Records<IO>, Bytes>,
+    flusher: Flusher<IO>,
+    keepalive: Keepalive,
+    /// Runs until the peer's first bytes.
+    first_frame: Option<Pin<Box<Sleep>>>,
+    /// Runs while there are no streams.
+    idle: Option<Pin<Box<Sleep>>>,
+    idle_release: Duration,
+}
+
+/// What the driver has to look at.
+enum Turn {
+    Ended,
+    Changed,
+    IdleElapsed,
+}
+
+impl<IO> Driver<IO>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    async fn run(mut self, owner: impl Owner) {
+        let link = self.link.clone();
+        loop {
+            let turn = {
+                let mut changed = pin!(link.changed.notified());
+                poll_fn(|cx| self.poll(cx, changed.as_mut())).await
+            };
+            match turn {
+                Turn::Ended => break,
+                Turn::Changed => {
+                    if link.is_retired() && owner.release(&link) {
+                        break;
+                    }
+                    let idle = link.live() == 0;
+                    self.idle = idle.then(|| Box::pin(sleep(self.idle_release)));
+                }
+                Turn::IdleElapsed => {
+                    if owner.release(&link) {
+                        break;
+                    }
+                    // A stream came; its end is a change.
+                    self.idle = None;
+                }
+            }
+        }
+        link.retire();
+        owner.forget(&link);
+        let Self { connection, flusher, .. } = self;
+        drop(connection);
+        // Whether the last bytes arrive is the peer's affair.
+        let _ = timeout(PARTING, poll_fn(|cx| flusher.poll_close(cx))).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, changed: Pin<&mut Notified<'_>>) -> Poll<Turn> {
+        if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
+            if let Err(error) = result {
+                tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
+            }
+            return Poll::Ready(Turn::Ended);
+        }
+        let received = self.flusher.received();
+        if self.keepalive.poll(cx, received).is_ready() {
+            return Poll::Ready(self.give_up(SILENT));
+        }
+        if let Some(first_frame) = &mut self.first_frame {
+            if received > 0 {
+                self.first_frame = None;
+            } else if first_frame.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(self.give_up(NO_HTTP2));
+            }
+        }
+        if let Poll::Ready(Err(_)) = self.flusher.poll_flush(cx) {
+            return Poll::Ready(Turn::Ended);
+        }
+        if changed.poll(cx).is_ready() {
+            return Poll::Ready(Turn::Changed);
+        }
+        match &mut self.idle {
+            Some(idle) => idle.as_mut().poll(cx).map(|()| Turn::IdleElapsed),
+            None => Poll::Pending,
+        }
+    }
+
+    fn give_up(&self, verdict: u8) -> Turn {
+        self.link.verdict.store(verdict, Ordering::Release);
+        Turn::Ended
+    }
+}

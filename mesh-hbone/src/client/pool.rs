@@ -1,0 +1,305 @@
+//! Connections shared by the streams that may share them.
+//!
+//! A connection is used by streams with the same source identity, expected identities and
+//! endpoint. Each stream goes to the connection with the fewest streams. A dial is shared by all
+//! who need it; its result, error included, reaches every one of them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+
+use mesh_core::credential::Credential;
+use mesh_core::identity::{ExpectedPeers, SpiffeId};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tower_service::Service;
+
+use super::dial;
+use super::link::{Link, Owner, StreamSlot};
+use super::{DialError, Error, Settings, Target};
+use crate::BoxError;
+
+/// Rounds of looking for room before giving up; each round is a dial that succeeded and whose
+/// streams others took first, or a credential that was replaced meanwhile.
+const ROUNDS: usize = 64;
+
+/// What connections are shared by.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Key {
+    pub(super) source: SpiffeId,
+    pub(super) expect: ExpectedPeers,
+    pub(super) endpoint: SocketAddr,
+}
+
+impl Key {
+    pub(super) fn of(target: &Target) -> Self {
+        Self {
+            source: target.source.clone(),
+            expect: target.expect.clone(),
+            endpoint: target.endpoint,
+        }
+    }
+}
+
+/// What a dial came to, for all who wait for it.
+type DialResult = Option<Result<(), Arc<DialError>>>;
+
+/// A dial under way.
+#[derive(Debug)]
+struct Dial {
+    number: u64,
+    generation: u64,
+    /// Streams that count on it.
+    waiting: usize,
+    result: watch::Receiver<DialResult>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    links: Vec<Arc<Link>>,
+    dials: Vec<Dial>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_key: HashMap<Key, Entry>,
+    /// Links and dials of all keys.
+    count: usize,
+    next_dial: u64,
+}
+
+/// The connections of one client.
+#[derive(Debug)]
+pub(super) struct Pool {
+    settings: Arc<Settings>,
+    entries: Mutex<Entries>,
+}
+
+/// What a look into the pool came to.
+enum Found {
+    Slot { slot: StreamSlot, now_full: bool },
+    Wait(watch::Receiver<DialResult>),
+    Nothing,
+}
+
+impl Pool {
+    pub(super) fn new(settings: Arc<Settings>) -> Arc<Self> {
+        Arc::new(Self { settings, entries: Mutex::default() })
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.entries.lock().by_key.values().map(|entry| entry.links.len()).sum()
+    }
+
+    /// A place for one stream, on a connection that exists or is dialled for it.
+    pub(super) async fn acquire<D>(
+        self: &Arc<Self>,
+        key: &Key,
+        dialer: &D,
+    ) -> Result<StreamSlot, Error>
+    where
+        D: Service<SocketAddr> + Clone + Send + 'static,
+        D::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        D::Error: Into<BoxError>,
+        D::Future: Send + 'static,
+    {
+        for _ in 0..ROUNDS {
+            let credential = dial::credential(&self.settings, &key.source).await?;
+            let found = self.entries.lock().find(key, &credential, self.settings.max_streams);
+            let mut result = match found {
+                Found::Slot { slot, now_full } => {
+                    if now_full {
+                        // The next stream shall not have to wait. When this fails it will say why.
+                        let _ = self.start(key, &credential, dialer, 0);
+                    }
+                    return Ok(slot);
+                }
+                Found::Wait(result) => result,
+                Found::Nothing => self.start(key, &credential, dialer, 1)?,
+            };
+            let stopped = || DialError::Stopped { endpoint: key.endpoint };
+            let done = result.wait_for(Option::is_some).await.map_err(|_| stopped())?;
+            if let Some(Err(error)) = &*done {
+                return Err(Error::Dial(error.clone()));
+            }
+        }
+        Err(Error::PoolFull { limit: self.settings.max_connections })
+    }
+
+    /// Starts a dial as a task of its own, so that it outlives whoever asked first.
+    fn start<D>(
+        self: &Arc<Self>,
+        key: &Key,
+        credential: &Arc<Credential>,
+        dialer: &D,
+        waiting: usize,
+    ) -> Result<watch::Receiver<DialResult>, Error>
+    where
+        D: Service<SocketAddr> + Clone + Send + 'static,
+        D::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        D::Error: Into<BoxError>,
+        D::Future: Send + 'static,
+    {
+        let (publish, result) = watch::channel(None);
+        let number = {
+            let mut entries = self.entries.lock();
+            if entries.count >= self.settings.max_connections && !entries.evict_idle() {
+                return Err(Error::PoolFull { limit: self.settings.max_connections });
+            }
+            let number = entries.next_dial;
+            entries.next_dial += 1;
+            entries.count += 1;
+            let generation = credential.generation();
+            let dial = Dial { number, generation, waiting, result: result.clone() };
+            entries.by_key.entry(key.clone()).or_default().dials.push(dial);
+            number
+        };
+        let mut under_way = DialGuard { pool: Arc::downgrade(self), key: key.clone(), number };
+        let settings = self.settings.clone();
+        let (credential, mut dialer) = (credential.clone(), dialer.clone());
+        tokio::spawn(async move {
+            let dialed =
+                Box::pin(dial::dial(&settings, &under_way.key, &credential, &mut dialer)).await;
+            let result = dialed.map_err(Arc::new).map(|dialed| {
+                let owner = Membership { pool: under_way.pool.clone(), key: under_way.key.clone() };
+                under_way.succeed(dialed.drive(&settings, owner));
+            });
+            drop(under_way);
+            publish.send_replace(Some(result));
+        });
+        Ok(result)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let links = self.entries.get_mut().by_key.values().flat_map(|entry| &entry.links);
+        links.for_each(|link| link.retire());
+    }
+}
+
+impl Entries {
+    /// The connection with the fewest streams that has room, else a dial that will have.
+    fn find(&mut self, key: &Key, credential: &Credential, max_streams: usize) -> Found {
+        let Some(entry) = self.by_key.get_mut(key) else {
+            return Found::Nothing;
+        };
+        let before = entry.links.len();
+        entry.links.retain(|link| {
+            if link.generation() != credential.generation() {
+                link.retire();
+            }
+            !link.is_retired()
+        });
+        self.count = self.count.saturating_sub(before - entry.links.len());
+        let with_room = |link: &&Arc<Link>| link.live() < link.limit(max_streams);
+        if let Some(link) = entry.links.iter().filter(with_room).min_by_key(|link| link.live()) {
+            let slot = link.take_slot();
+            let full = |link: &Arc<Link>| link.live() >= link.limit(max_streams);
+            let now_full = entry.dials.is_empty() && entry.links.iter().all(full);
+            return Found::Slot { slot, now_full };
+        }
+        let current = |dial: &&mut Dial| {
+            dial.generation == credential.generation() && dial.waiting < max_streams
+        };
+        match entry.dials.iter_mut().find(current) {
+            Some(dial) => {
+                dial.waiting += 1;
+                Found::Wait(dial.result.clone())
+            }
+            None => Found::Nothing,
+        }
+    }
+
+    /// Makes room for one connection by retiring one without streams.
+    fn evict_idle(&mut self) -> bool {
+        let links = self.by_key.values_mut().map(|entry| &mut entry.links);
+        for links in links {
+            if let Some(at) = links.iter().position(|link| link.live() == 0) {
+                links.swap_remove(at).retire();
+                self.count = self.count.saturating_sub(1);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn remove(&mut self, key: &Key, link: &Arc<Link>) {
+        if let Some(entry) = self.by_key.get_mut(key) {
+            let before = entry.links.len();
+            entry.links.retain(|other| !Arc::ptr_eq(other, link));
+            self.count = self.count.saturating_sub(before - entry.links.len());
+            self.prune(key);
+        }
+    }
+
+    /// Forgets a key that nothing refers to any more.
+    fn prune(&mut self, key: &Key) {
+        if self.by_key.get(key).is_some_and(|e| e.links.is_empty() && e.dials.is_empty()) {
+            self.by_key.remove(key);
+        }
+    }
+}
+
+/// Takes a dial off the list when it is done, however it ends.
+struct DialGuard {
+    pool: Weak<Pool>,
+    key: Key,
+    number: u64,
+}
+
+impl DialGuard {
+    fn succeed(&mut self, link: Arc<Link>) {
+        let Some(pool) = self.pool.upgrade() else {
+            return link.retire();
+        };
+        let mut entries = pool.entries.lock();
+        entries.count += 1;
+        entries.by_key.entry(self.key.clone()).or_default().links.push(link);
+    }
+}
+
+impl Drop for DialGuard {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.upgrade() {
+            let mut entries = pool.entries.lock();
+            entries.count = entries.count.saturating_sub(1);
+            if let Some(entry) = entries.by_key.get_mut(&self.key) {
+                entry.dials.retain(|dial| dial.number != self.number);
+            }
+            entries.prune(&self.key);
+        }
+    }
+}
+
+/// A link's place in its pool.
+struct Membership {
+    pool: Weak<Pool>,
+    key: Key,
+}
+
+impl Owner for Membership {
+    fn release(&self, link: &Arc<Link>) -> bool {
+        let Some(pool) = self.pool.upgrade() else {
+            return link.live() == 0;
+        };
+        // Slots are taken under this lock: no stream can come between the look and the removal.
+        let mut entries = pool.entries.lock();
+        if link.live() > 0 {
+            return false;
+        }
+        entries.remove(&self.key, link);
+        true
+    }
+
+    fn forget(&self, link: &Arc<Link>) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.entries.lock().remove(&self.key, link);
+        }
+    }
+}
