@@ -8,6 +8,9 @@ mod dial;
 mod error;
 mod link;
 mod pool;
+mod request;
+mod settings;
+mod target;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,80 +19,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use mesh_core::credential::CertificateSource;
-use mesh_core::identity::{ExpectedPeers, SpiffeId};
 use mesh_core::tls::TlsContext;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 
 pub use error::{DialError, Error};
+pub use target::Target;
 
-use crate::BoxError;
+use crate::boxed::BoxError;
 use crate::config::{ConfigError, Http2Config, in_range};
 use crate::tunnel::Tunnel;
-use link::StreamSlot;
-use pool::{Key, Pool};
+use pool::Pool;
+use request::{Failed, request};
+use settings::Settings;
+use target::Key;
 
 /// Times that a request which was never processed is sent again on another connection.
 const TRIES: usize = 3;
-
-/// Which tunnel is wanted: where to connect, as whom, to whom, and what to ask for.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Target {
-    /// The HBONE endpoint to dial, such as `10.0.0.5:15008`.
-    pub endpoint: SocketAddr,
-    /// The `:authority` of the CONNECT request: `ip:port`, `[v6]:port` or `hostname:port`.
-    pub authority: Box<str>,
-    /// The identity to present.
-    pub source: SpiffeId,
-    /// The identities that the peer may have.
-    pub expect: ExpectedPeers,
-    /// Headers of the CONNECT request.
-    pub headers: HeaderMap,
-}
-
-impl Target {
-    /// A target without headers.
-    pub fn new(
-        endpoint: SocketAddr,
-        authority: impl Into<Box<str>>,
-        source: SpiffeId,
-        expect: impl Into<ExpectedPeers>,
-    ) -> Self {
-        Self {
-            endpoint,
-            authority: authority.into(),
-            source,
-            expect: expect.into(),
-            headers: HeaderMap::new(),
-        }
-    }
-
-    /// The same target with these headers.
-    #[must_use]
-    pub fn with_headers(self, headers: HeaderMap) -> Self {
-        Self { headers, ..self }
-    }
-}
-
-/// What dialling and pooling go by.
-#[derive(Debug)]
-struct Settings {
-    certs: Arc<dyn CertificateSource>,
-    tls: TlsContext,
-    http2: Http2Config,
-    max_streams: usize,
-    max_connections: usize,
-    idle_release: Duration,
-    connect_timeout: Duration,
-    tls_timeout: Duration,
-    http2_timeout: Duration,
-    answer_timeout: Duration,
-}
 
 /// Makes a [`Client`] of a dialer.
 ///
@@ -101,7 +49,7 @@ struct Settings {
 /// fn client<D>(
 ///     dialer: D,
 ///     certs: Arc<dyn CertificateSource>,
-///     tls: TlsContext,
+///     tls: Arc<TlsContext>,
 /// ) -> Result<Client<D>, ConfigError> {
 ///     Ok(ClientLayer::builder(certs, tls).max_streams_per_connection(50).build()?.layer(dialer))
 /// }
@@ -111,7 +59,7 @@ pub struct ClientLayer(Arc<Settings>);
 
 impl ClientLayer {
     /// Settings to start from; see the setters for the defaults.
-    pub fn builder(certs: Arc<dyn CertificateSource>, tls: TlsContext) -> ClientBuilder {
+    pub fn builder(certs: Arc<dyn CertificateSource>, tls: Arc<TlsContext>) -> ClientBuilder {
         let ten = Duration::from_secs(10);
         ClientBuilder(Settings {
             certs,
@@ -132,7 +80,10 @@ impl<D> Layer<D> for ClientLayer {
     type Service = Client<D>;
     /// A client with a pool of its own.
     fn layer(&self, dialer: D) -> Client<D> {
-        Client { dialer, pool: Pool::new(self.0.clone()) }
+        Client {
+            dialer,
+            pool: Pool::new(self.0.clone()),
+        }
     }
 }
 
@@ -208,7 +159,12 @@ impl ClientBuilder {
     pub fn build(self) -> Result<ClientLayer, ConfigError> {
         let s = &self.0;
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        in_range("max streams per connection", count(s.max_streams), 1, 65_535)?;
+        in_range(
+            "max streams per connection",
+            count(s.max_streams),
+            1,
+            65_535,
+        )?;
         in_range("max connections", count(s.max_connections), 1, 1_000_000)?;
         for (field, duration, max) in [
             ("idle release in ms", s.idle_release, 86_400_000),
@@ -267,7 +223,9 @@ impl<D> Client<D> {
         let link = dialed.drive_alone(settings);
         let slot = link.take_slot();
         link.retire();
-        request(&slot, settings, &target).await.map_err(Failed::into_error)
+        request(&slot, settings, &target)
+            .await
+            .map_err(Failed::into_error)
     }
 }
 
@@ -297,54 +255,6 @@ where
             }
         }
     }
-}
-
-/// A failed request: whether the peer may have acted on it.
-enum Failed {
-    Unprocessed(Error),
-    Final(Error),
-}
-
-impl Failed {
-    fn into_error(self) -> Error {
-        let (Self::Unprocessed(error) | Self::Final(error)) = self;
-        error
-    }
-}
-
-/// Sends the CONNECT request and waits for its answer.
-async fn request(slot: &StreamSlot, settings: &Settings, target: &Target) -> Result<Tunnel, Failed> {
-    let link = slot.link();
-    let endpoint = target.endpoint;
-    let uri = Uri::try_from(&*target.authority).map_err(|_| {
-        Failed::Final(Error::InvalidAuthority { authority: target.authority.clone() })
-    })?;
-    let mut head = Request::new(());
-    *head.method_mut() = Method::CONNECT;
-    *head.uri_mut() = uri;
-    *head.headers_mut() = target.headers.clone();
-    let exchange = async {
-        let unprocessed = |source| Failed::Unprocessed(Error::Http2 { endpoint, source });
-        let mut ready = link.sender().ready().await.map_err(unprocessed)?;
-        let (answer, send) = ready.send_request(head, false).map_err(unprocessed)?;
-        match answer.await {
-            Ok(answer) => Ok((answer, send)),
-            Err(source) if source.reason() == Some(h2::Reason::REFUSED_STREAM) => {
-                Err(unprocessed(source))
-            }
-            Err(source) => {
-                Err(Failed::Final(link.verdict().unwrap_or(Error::Http2 { endpoint, source })))
-            }
-        }
-    };
-    let late = |_| Failed::Final(Error::AnswerTimeout { endpoint });
-    let (answer, send) = timeout(settings.answer_timeout, exchange).await.map_err(late)??;
-    if answer.status() != StatusCode::OK {
-        return Err(Failed::Final(Error::Refused { endpoint, status: answer.status() }));
-    }
-    let (head, body) = answer.into_parts();
-    let headers = Some(Box::new(head.headers));
-    Ok(Tunnel::new(send, body, link.peer().clone(), headers, Some(slot.clone())))
 }
 
 impl<D> Service<Target> for Client<D>

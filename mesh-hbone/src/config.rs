@@ -59,7 +59,6 @@ pub(crate) const SEND_BUFFER: usize = 256 * 1024;
 
 impl Http2Config {
     /// Settings to start from; see the setters for the defaults.
-    #[must_use]
     pub fn builder() -> Http2ConfigBuilder {
         Http2ConfigBuilder(Self {
             stream_window: 1024 * 1024,
@@ -181,10 +180,25 @@ impl Http2ConfigBuilder {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         in_range("stream window", c.stream_window, 16 * 1024, 8 * 1024 * 1024)?;
         in_range("frame size", c.frame_size, 1 << 14, (1 << 24) - 1)?;
-        in_range("max header list size", c.max_header_list_size, 1024, 1024 * 1024)?;
+        in_range(
+            "max header list size",
+            c.max_header_list_size,
+            1024,
+            1024 * 1024,
+        )?;
         in_range("max concurrent streams", c.max_concurrent_streams, 1, 256)?;
-        in_range("keepalive interval in ms", millis(c.keepalive_interval), 100, day)?;
-        in_range("keepalive timeout in ms", millis(c.keepalive_timeout), 100, day)?;
+        in_range(
+            "keepalive interval in ms",
+            millis(c.keepalive_interval),
+            100,
+            day,
+        )?;
+        in_range(
+            "keepalive timeout in ms",
+            millis(c.keepalive_timeout),
+            100,
+            day,
+        )?;
         Ok(self.0)
     }
 }
@@ -199,7 +213,12 @@ pub(crate) fn in_range(
     if (min..=max).contains(&got) {
         return Ok(());
     }
-    Err(ConfigError::OutOfRange { field, got, min, max })
+    Err(ConfigError::OutOfRange {
+        field,
+        got,
+        min,
+        max,
+    })
 }
 
 #[cfg(test)]
@@ -217,9 +236,18 @@ mod tests {
             ("frame size", start().frame_size(1 << 24)),
             ("max header list size", start().max_header_list_size(0)),
             ("max concurrent streams", start().max_concurrent_streams(0)),
-            ("max concurrent streams", start().max_concurrent_streams(257)),
-            ("keepalive interval in ms", start().keepalive_interval(ms(1))),
-            ("keepalive timeout in ms", start().keepalive_timeout(Duration::MAX)),
+            (
+                "max concurrent streams",
+                start().max_concurrent_streams(257),
+            ),
+            (
+                "keepalive interval in ms",
+                start().keepalive_interval(ms(1)),
+            ),
+            (
+                "keepalive timeout in ms",
+                start().keepalive_timeout(Duration::MAX),
+            ),
         ] {
             let ConfigError::OutOfRange { field, .. } = builder.build().unwrap_err();
             assert_eq!(field, name);

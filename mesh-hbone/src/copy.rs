@@ -102,7 +102,12 @@ impl Ends for Tunnel {}
 /// # Cancellation
 /// Dropping the future resets both sides.
 pub async fn copy<C: Ends, S: Ends>(client: C, server: S, meter: &Meter) -> Result<(), CopyError> {
-    let mut pair = Pair { client, server, to_server: Flow::default(), to_client: Flow::default() };
+    let mut pair = Pair {
+        client,
+        server,
+        to_server: Flow::default(),
+        to_client: Flow::default(),
+    };
     poll_fn(|cx| pair.poll(cx, meter)).await
 }
 
@@ -115,7 +120,12 @@ struct Pair<C: End, S: End> {
 
 impl<C: End, S: End> Pair<C, S> {
     fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<Result<(), CopyError>> {
-        let Self { client, server, to_server, to_client } = self;
+        let Self {
+            client,
+            server,
+            to_server,
+            to_client,
+        } = self;
         let up = to_server.poll(cx, client, server, |n| meter.add_to_server(n));
         let up = up.map_err(|(reading, error)| {
             CopyError::new(if reading { Side::Client } else { Side::Server }, error)

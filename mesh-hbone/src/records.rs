@@ -55,10 +55,7 @@ struct Inner<IO> {
 }
 
 /// Splits a stream, after its TLS handshake, into the two handles.
-pub(crate) fn split<IO>(
-    io: IO,
-    mut tls: Option<rustls::Connection>,
-) -> (Records<IO>, Flusher<IO>) {
+pub(crate) fn split<IO>(io: IO, mut tls: Option<rustls::Connection>) -> (Records<IO>, Flusher<IO>) {
     if let Some(tls) = &mut tls {
         // The bound is `WRITE_LIMIT`, checked before encrypting; a second one would cut records.
         tls.set_buffer_limit(None);
@@ -118,14 +115,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
                 self.encrypted += taken;
                 self.gathered.clear();
             }
-            _ => bufs.iter().for_each(|buf| self.gathered.extend_from_slice(buf)),
+            _ => bufs
+                .iter()
+                .for_each(|buf| self.gathered.extend_from_slice(buf)),
         }
         Poll::Ready(Ok(total))
     }
 
     /// Encrypts what was gathered and writes until nothing is left.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { io, tls, gathered, encrypted, .. } = self;
+        let Self {
+            io,
+            tls,
+            gathered,
+            encrypted,
+            ..
+        } = self;
         if let Some(tls) = tls {
             if !gathered.is_empty() {
                 tls.writer().write_all(gathered)?;
@@ -202,7 +207,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
         }
         let read = pin!(self.io.read_buf(&mut self.arrived)).poll(cx);
         if let Poll::Ready(Ok(n)) = &read {
-            self.received = self.received.saturating_add(u64::try_from(*n).unwrap_or(u64::MAX));
+            self.received = self
+                .received
+                .saturating_add(u64::try_from(*n).unwrap_or(u64::MAX));
             self.ended = *n == 0;
         }
         self.release_when_empty();

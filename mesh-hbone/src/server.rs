@@ -9,9 +9,9 @@ mod gate;
 mod handshake;
 mod incoming;
 mod serve;
+mod settings;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,35 +29,13 @@ use tower_service::Service;
 pub use error::Error;
 pub use gate::HandshakeGate;
 pub use incoming::{AcceptAll, Incoming, Refusal};
-pub use serve::serve_authenticated;
+pub use settings::Accepted;
 
-use crate::BoxError;
+use crate::boxed::BoxError;
 use crate::config::{ConfigError, Http2Config, in_range};
-
-/// One accepted socket and its two addresses.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "a socket and its addresses by definition")]
-pub struct Accepted<IO> {
-    /// The socket.
-    pub io: IO,
-    /// The peer's address.
-    pub peer: SocketAddr,
-    /// The address that the peer connected to.
-    pub local: SocketAddr,
-}
-
-/// What all connections of one server share.
-#[derive(Debug)]
-struct Shared {
-    identity: SpiffeId,
-    certs: Arc<dyn CertificateSource>,
-    tls: TlsContext,
-    http2: Http2Config,
-    handshake_timeout: Duration,
-    gate: HandshakeGate,
-    drain: Option<Drain>,
-    telemetry: Arc<dyn Telemetry>,
-}
+use crate::peer::Peer;
+use handshake::Ready;
+use settings::Shared;
 
 /// Makes a [`Server`] of a service of [`Incoming`]s.
 ///
@@ -72,7 +50,7 @@ struct Shared {
 ///     echo: S,
 ///     me: SpiffeId,
 ///     certs: Arc<dyn CertificateSource>,
-///     tls: TlsContext,
+///     tls: Arc<TlsContext>,
 /// ) -> Result<Server<AcceptAll<S>>, ConfigError> {
 ///     Ok(ServerLayer::builder(me, certs, tls).build()?.layer(AcceptAll(echo)))
 /// }
@@ -82,11 +60,10 @@ pub struct ServerLayer(Arc<Shared>);
 
 impl ServerLayer {
     /// Settings for a server that serves as `identity`; see the setters for the defaults.
-    #[must_use]
     pub fn builder(
         identity: SpiffeId,
         certs: Arc<dyn CertificateSource>,
-        tls: TlsContext,
+        tls: Arc<TlsContext>,
     ) -> ServerBuilder {
         ServerBuilder(Shared {
             identity,
@@ -104,7 +81,10 @@ impl ServerLayer {
 impl<S> Layer<S> for ServerLayer {
     type Service = Server<S>;
     fn layer(&self, inner: S) -> Server<S> {
-        Server { inner, shared: self.0.clone() }
+        Server {
+            inner,
+            shared: self.0.clone(),
+        }
     }
 }
 
@@ -202,6 +182,36 @@ where
             Box::pin(serve::serve(ready, inner, &shared)).await
         }))
     }
+}
+
+/// Serves HTTP/2 CONNECT over a stream whose peer has been authenticated by other means, such as a
+/// pipe within one process.
+///
+/// # Errors
+/// As [`Server`].
+///
+/// # Cancellation
+/// As [`Server`].
+pub async fn serve_authenticated<IO, S>(
+    layer: &ServerLayer,
+    accepted: Accepted<IO>,
+    peer: SpiffeId,
+    service: S,
+) -> Result<(), Error>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Incoming, Response = ()> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    let peer = Arc::new(Peer::new(peer, accepted.peer, accepted.local));
+    let ready = Ready {
+        io: accepted.io,
+        tls: None,
+        peer,
+        renewals: None,
+    };
+    serve::serve(ready, service, &layer.0).await
 }
 
 /// The future of one connection; see [`Server`].

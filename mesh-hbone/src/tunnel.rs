@@ -1,8 +1,8 @@
 //! A tunnel: the byte stream of one CONNECT request.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,44 +10,13 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use h2::Reason;
 use http::HeaderMap;
-use mesh_core::identity::SpiffeId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::peer::Peer;
 
 /// Frames smaller than this are copied together while they wait, so that a few bytes never keep a
 /// whole read buffer in memory; larger ones are kept as they are.
 const KEEP_WHOLE: usize = 16 * 1024;
-
-/// The other end of a tunnel's connection. Its identity has been verified by mutual TLS.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Peer {
-    identity: SpiffeId,
-    addr: SocketAddr,
-    local_addr: SocketAddr,
-}
-
-impl Peer {
-    pub(crate) fn new(identity: SpiffeId, addr: SocketAddr, local_addr: SocketAddr) -> Self {
-        Self { identity, addr, local_addr }
-    }
-
-    /// The verified identity: the first SPIFFE ID of the peer's certificate.
-    #[must_use]
-    pub fn identity(&self) -> &SpiffeId {
-        &self.identity
-    }
-
-    /// The peer's address.
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// The address on this side of the connection.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
-    }
-}
 
 /// The byte stream of one CONNECT request, after it was answered with 200.
 ///
@@ -69,8 +38,8 @@ pub struct Tunnel {
     headers: Option<Box<HeaderMap>>,
     sent_end: bool,
     received_end: bool,
-    /// Freed when the tunnel is dropped.
-    _slot: Option<StreamSlot>,
+    /// What the tunnel keeps from being reused or closed while it lives.
+    _held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Tunnel {
@@ -79,10 +48,19 @@ impl Tunnel {
         recv: h2::RecvStream,
         peer: Arc<Peer>,
         headers: Option<Box<HeaderMap>>,
-        slot: Option<StreamSlot>,
+        held: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Self {
         let waiting = Waiting::default();
-        Self { send, recv, waiting, peer, headers, sent_end: false, received_end: false, _slot: slot }
+        Self {
+            send,
+            recv,
+            waiting,
+            peer,
+            headers,
+            sent_end: false,
+            received_end: false,
+            _held: held,
+        }
     }
 
     /// The other end of the connection that carries the tunnel.
@@ -255,7 +233,9 @@ impl AsyncWrite for Tunnel {
         }
         let capacity = ready!(self.poll_capacity(cx, buf.len()))?;
         let (now, _) = buf.split_at(capacity.min(buf.len()));
-        self.send.send_data(Bytes::copy_from_slice(now), false).map_err(into_io)?;
+        self.send
+            .send_data(Bytes::copy_from_slice(now), false)
+            .map_err(into_io)?;
         Poll::Ready(Ok(now.len()))
     }
 
@@ -295,7 +275,8 @@ impl Waiting {
 
     fn settle(&mut self) {
         if !self.tail.is_empty() {
-            self.chunks.push_back(std::mem::take(&mut self.tail).freeze());
+            self.chunks
+                .push_back(std::mem::take(&mut self.tail).freeze());
         }
     }
 
@@ -323,7 +304,9 @@ impl Waiting {
 pub(crate) fn into_io(error: h2::Error) -> io::Error {
     if error.is_io() {
         // `is_io` says that there is one.
-        return error.into_io().unwrap_or_else(|| io::ErrorKind::Other.into());
+        return error
+            .into_io()
+            .unwrap_or_else(|| io::ErrorKind::Other.into());
     }
     let kind = match error.reason() {
         _ if error.is_reset() => io::ErrorKind::ConnectionReset,

@@ -9,18 +9,19 @@ use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
 use mesh_core::credential::Credential;
 use mesh_core::identity::SpiffeId;
-use mesh_core::tls::{SERVER_NAME, peer_identity};
+use mesh_core::tls::{peer_identity, server_name};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::pool::Key;
-use super::{DialError, Settings};
-use crate::BoxError;
+use super::error::DialError;
+use super::settings::Settings;
+use super::target::Key;
+use crate::boxed::BoxError;
 use crate::config;
+use crate::peer::Peer;
 use crate::records::{self, Flusher, Records};
-use crate::tunnel::Peer;
 
 /// A new connection, not driven yet.
 pub(super) struct Dialed<IO> {
@@ -39,7 +40,10 @@ pub(super) async fn credential(
 ) -> Result<Arc<Credential>, DialError> {
     let fetch = timeout(settings.tls_timeout, settings.certs.credential(source));
     let late = |_| mesh_core::credential::CertificateError::unavailable(source, "it took too long");
-    fetch.await.unwrap_or_else(|elapsed| Err(late(elapsed))).map_err(DialError::Certificate)
+    fetch
+        .await
+        .unwrap_or_else(|elapsed| Err(late(elapsed)))
+        .map_err(DialError::Certificate)
 }
 
 /// Connects and runs the handshakes.
@@ -62,7 +66,10 @@ where
     let io = timeout(settings.connect_timeout, connect)
         .await
         .map_err(|_| DialError::ConnectTimeout { endpoint })?
-        .map_err(|error| DialError::Connect { endpoint, source: error.into() })?;
+        .map_err(|error| DialError::Connect {
+            endpoint,
+            source: error.into(),
+        })?;
     handshake(settings, key, credential, io).await
 }
 
@@ -77,8 +84,11 @@ where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let endpoint = key.endpoint;
-    let config = settings.tls.client(credential, &key.expect).map_err(DialError::Configuration)?;
-    let connect = TlsConnector::from(config).connect(SERVER_NAME, io);
+    let config = settings
+        .tls
+        .client(credential, &key.expect)
+        .map_err(DialError::Configuration)?;
+    let connect = TlsConnector::from(config).connect(server_name(), io);
     let stream = timeout(settings.tls_timeout, connect)
         .await
         .map_err(|_| DialError::HandshakeTimeout { endpoint })?

@@ -9,7 +9,7 @@ use mesh_core::credential::CertificateError;
 use mesh_core::outcome::Outcome;
 use mesh_core::tls::TlsError;
 
-use crate::BoxError;
+use crate::boxed::BoxError;
 
 /// Why a tunnel could not be had.
 #[derive(Debug, thiserror::Error)]

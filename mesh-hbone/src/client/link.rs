@@ -1,5 +1,6 @@
 //! One connection of the client: its streams, and the task that drives it.
 
+use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -17,10 +18,11 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::dial::Dialed;
-use super::{Error, Settings};
+use super::error::Error;
+use super::settings::Settings;
 use crate::keepalive::Keepalive;
+use crate::peer::Peer;
 use crate::records::{Flusher, Records};
-use crate::tunnel::Peer;
 
 /// Time for the last bytes of a connection that ends.
 const PARTING: Duration = Duration::from_secs(1);
@@ -44,7 +46,13 @@ const NO_HTTP2: u8 = 2;
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, generation, live, retired, .. } = self;
+        let Self {
+            endpoint,
+            generation,
+            live,
+            retired,
+            ..
+        } = self;
         f.debug_struct("Link")
             .field("endpoint", endpoint)
             .field("generation", generation)
@@ -105,8 +113,8 @@ impl Link {
 }
 
 /// A stream's place on its link, freed with the last clone.
-#[derive(Clone, Debug)]
-pub(crate) struct StreamSlot(Arc<SlotGuard>);
+#[derive(Debug)]
+pub(super) struct StreamSlot(Arc<SlotGuard>);
 
 #[derive(Debug)]
 struct SlotGuard(Arc<Link>);
@@ -114,6 +122,11 @@ struct SlotGuard(Arc<Link>);
 impl StreamSlot {
     pub(super) fn link(&self) -> &Arc<Link> {
         &self.0.0
+    }
+
+    /// What a tunnel holds to keep its place.
+    pub(super) fn hold(&self) -> Arc<dyn Any + Send + Sync> {
+        self.0.clone()
     }
 }
 
@@ -152,7 +165,14 @@ where
 
     /// Starts the driver.
     pub(super) fn drive(self, settings: &Settings, owner: impl Owner) -> Arc<Link> {
-        let Self { endpoint, send, mut connection, flusher, peer, generation } = self;
+        let Self {
+            endpoint,
+            send,
+            mut connection,
+            flusher,
+            peer,
+            generation,
+        } = self;
         let link = Arc::new(Link {
             endpoint,
             send,
@@ -227,7 +247,11 @@ where
         }
         link.retire();
         owner.forget(&link);
-        let Self { connection, flusher, .. } = self;
+        let Self {
+            connection,
+            flusher,
+            ..
+        } = self;
         drop(connection);
         // Whether the last bytes arrive is the peer's affair.
         let _ = timeout(PARTING, poll_fn(|cx| flusher.poll_close(cx))).await;

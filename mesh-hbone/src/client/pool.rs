@@ -9,38 +9,21 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
 use mesh_core::credential::Credential;
-use mesh_core::identity::{ExpectedPeers, SpiffeId};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower_service::Service;
 
 use super::dial;
+use super::error::{DialError, Error};
 use super::link::{Link, Owner, StreamSlot};
-use super::{DialError, Error, Settings, Target};
-use crate::BoxError;
+use super::settings::Settings;
+use super::target::Key;
+use crate::boxed::BoxError;
 
 /// Rounds of looking for room before giving up; each round is a dial that succeeded and whose
 /// streams others took first, or a credential that was replaced meanwhile.
 const ROUNDS: usize = 64;
-
-/// What connections are shared by.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Key {
-    pub(super) source: SpiffeId,
-    pub(super) expect: ExpectedPeers,
-    pub(super) endpoint: SocketAddr,
-}
-
-impl Key {
-    pub(super) fn of(target: &Target) -> Self {
-        Self {
-            source: target.source.clone(),
-            expect: target.expect.clone(),
-            endpoint: target.endpoint,
-        }
-    }
-}
 
 /// What a dial came to, for all who wait for it.
 type DialResult = Option<Result<(), Arc<DialError>>>;
@@ -85,7 +68,10 @@ enum Found {
 
 impl Pool {
     pub(super) fn new(settings: Arc<Settings>) -> Arc<Self> {
-        Arc::new(Self { settings, entries: Mutex::default() })
+        Arc::new(Self {
+            settings,
+            entries: Mutex::default(),
+        })
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -93,7 +79,12 @@ impl Pool {
     }
 
     pub(super) fn connections(&self) -> usize {
-        self.entries.lock().by_key.values().map(|entry| entry.links.len()).sum()
+        self.entries
+            .lock()
+            .by_key
+            .values()
+            .map(|entry| entry.links.len())
+            .sum()
     }
 
     /// A place for one stream, on a connection that exists or is dialled for it.
@@ -110,7 +101,10 @@ impl Pool {
     {
         for _ in 0..ROUNDS {
             let credential = dial::credential(&self.settings, &key.source).await?;
-            let found = self.entries.lock().find(key, &credential, self.settings.max_streams);
+            let found = self
+                .entries
+                .lock()
+                .find(key, &credential, self.settings.max_streams);
             let mut result = match found {
                 Found::Slot { slot, now_full } => {
                     if now_full {
@@ -122,13 +116,20 @@ impl Pool {
                 Found::Wait(result) => result,
                 Found::Nothing => self.start(key, &credential, dialer, 1)?,
             };
-            let stopped = || DialError::Stopped { endpoint: key.endpoint };
-            let done = result.wait_for(Option::is_some).await.map_err(|_| stopped())?;
+            let stopped = || DialError::Stopped {
+                endpoint: key.endpoint,
+            };
+            let done = result
+                .wait_for(Option::is_some)
+                .await
+                .map_err(|_| stopped())?;
             if let Some(Err(error)) = &*done {
                 return Err(Error::Dial(error.clone()));
             }
         }
-        Err(Error::PoolFull { limit: self.settings.max_connections })
+        Err(Error::PoolFull {
+            limit: self.settings.max_connections,
+        })
     }
 
     /// Starts a dial as a task of its own, so that it outlives whoever asked first.
@@ -149,24 +150,48 @@ impl Pool {
         let number = {
             let mut entries = self.entries.lock();
             if entries.count >= self.settings.max_connections && !entries.evict_idle() {
-                return Err(Error::PoolFull { limit: self.settings.max_connections });
+                return Err(Error::PoolFull {
+                    limit: self.settings.max_connections,
+                });
             }
             let number = entries.next_dial;
             entries.next_dial += 1;
             entries.count += 1;
             let generation = credential.generation();
-            let dial = Dial { number, generation, waiting, result: result.clone() };
-            entries.by_key.entry(key.clone()).or_default().dials.push(dial);
+            let dial = Dial {
+                number,
+                generation,
+                waiting,
+                result: result.clone(),
+            };
+            entries
+                .by_key
+                .entry(key.clone())
+                .or_default()
+                .dials
+                .push(dial);
             number
         };
-        let mut under_way = DialGuard { pool: Arc::downgrade(self), key: key.clone(), number };
+        let mut under_way = DialGuard {
+            pool: Arc::downgrade(self),
+            key: key.clone(),
+            number,
+        };
         let settings = self.settings.clone();
         let (credential, mut dialer) = (credential.clone(), dialer.clone());
         tokio::spawn(async move {
-            let dialed =
-                Box::pin(dial::dial(&settings, &under_way.key, &credential, &mut dialer)).await;
+            let dialed = Box::pin(dial::dial(
+                &settings,
+                &under_way.key,
+                &credential,
+                &mut dialer,
+            ))
+            .await;
             let result = dialed.map_err(Arc::new).map(|dialed| {
-                let owner = Membership { pool: under_way.pool.clone(), key: under_way.key.clone() };
+                let owner = Membership {
+                    pool: under_way.pool.clone(),
+                    key: under_way.key.clone(),
+                };
                 under_way.succeed(dialed.drive(&settings, owner));
             });
             drop(under_way);
@@ -178,7 +203,12 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let links = self.entries.get_mut().by_key.values().flat_map(|entry| &entry.links);
+        let links = self
+            .entries
+            .get_mut()
+            .by_key
+            .values()
+            .flat_map(|entry| &entry.links);
         links.for_each(|link| link.retire());
     }
 }
@@ -198,7 +228,12 @@ impl Entries {
         });
         self.count = self.count.saturating_sub(before - entry.links.len());
         let with_room = |link: &&Arc<Link>| link.live() < link.limit(max_streams);
-        if let Some(link) = entry.links.iter().filter(with_room).min_by_key(|link| link.live()) {
+        if let Some(link) = entry
+            .links
+            .iter()
+            .filter(with_room)
+            .min_by_key(|link| link.live())
+        {
             let slot = link.take_slot();
             let full = |link: &Arc<Link>| link.live() >= link.limit(max_streams);
             let now_full = entry.dials.is_empty() && entry.links.iter().all(full);
@@ -240,7 +275,11 @@ impl Entries {
 
     /// Forgets a key that nothing refers to any more.
     fn prune(&mut self, key: &Key) {
-        if self.by_key.get(key).is_some_and(|e| e.links.is_empty() && e.dials.is_empty()) {
+        if self
+            .by_key
+            .get(key)
+            .is_some_and(|e| e.links.is_empty() && e.dials.is_empty())
+        {
             self.by_key.remove(key);
         }
     }
@@ -260,7 +299,12 @@ impl DialGuard {
         };
         let mut entries = pool.entries.lock();
         entries.count += 1;
-        entries.by_key.entry(self.key.clone()).or_default().links.push(link);
+        entries
+            .by_key
+            .entry(self.key.clone())
+            .or_default()
+            .links
+            .push(link);
     }
 }
 

@@ -41,7 +41,10 @@ pub struct Plain<S> {
 impl<S: Socket> Plain<S> {
     /// A side of a copy.
     pub fn new(io: S) -> Self {
-        Self { io, reads: ReadSize::Small }
+        Self {
+            io,
+            reads: ReadSize::Small,
+        }
     }
 }
 

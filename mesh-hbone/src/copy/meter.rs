@@ -17,7 +17,10 @@ impl Meter {
     /// A meter that also adds to live counters shared with other connections.
     #[must_use]
     pub fn new(traffic: Option<Arc<Traffic>>) -> Self {
-        Self { traffic, ..Self::default() }
+        Self {
+            traffic,
+            ..Self::default()
+        }
     }
 
     /// Bytes from client to server.

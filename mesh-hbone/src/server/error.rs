@@ -18,7 +18,7 @@ pub enum Error {
         peer: SocketAddr,
         /// Why.
         #[source]
-        source: CertificateError,
+        source: Box<CertificateError>,
     },
     /// The own certificate cannot be served with.
     #[error("the certificate to serve {peer} with is not usable")]
@@ -27,7 +27,7 @@ pub enum Error {
         peer: SocketAddr,
         /// Why.
         #[source]
-        source: TlsError,
+        source: Box<TlsError>,
     },
     /// The TLS handshake failed.
     #[error("TLS handshake with {peer} failed")]

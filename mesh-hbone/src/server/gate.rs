@@ -42,7 +42,10 @@ impl HandshakeGate {
     /// A gate for at least one handshake.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Gate { limit: limit.max(1), under_way: Mutex::default() }))
+        Self(Arc::new(Gate {
+            limit: limit.max(1),
+            under_way: Mutex::default(),
+        }))
     }
 
     /// Handshakes that are under way.
@@ -62,7 +65,11 @@ impl HandshakeGate {
         let number = under_way.next;
         under_way.next += 1;
         under_way.evict.insert(number, evicted.clone());
-        Place { gate: self.0.clone(), number, evicted }
+        Place {
+            gate: self.0.clone(),
+            number,
+            evicted,
+        }
     }
 }
 

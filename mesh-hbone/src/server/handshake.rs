@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Accepted, Error, Shared};
-use crate::tunnel::Peer;
+use super::error::Error;
+use super::settings::{Accepted, Shared};
+use crate::peer::Peer;
 
 /// A connection after its TLS handshake.
 pub(super) struct Ready<IO> {
@@ -22,10 +23,7 @@ pub(super) struct Ready<IO> {
 }
 
 /// Runs the TLS handshake within its time and its place at the gate.
-pub(super) async fn accept<IO>(
-    shared: &Shared,
-    accepted: Accepted<IO>,
-) -> Result<Ready<IO>, Error>
+pub(super) async fn accept<IO>(shared: &Shared, accepted: Accepted<IO>) -> Result<Ready<IO>, Error>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -55,13 +53,22 @@ where
     let (peer, local) = (canonical(peer), canonical(local));
     let identity = &shared.identity;
     let credential = shared.certs.credential(identity).await;
-    let credential = credential.map_err(|source| Error::Certificate { peer, source })?;
+    let credential = credential.map_err(|source| Error::Certificate {
+        peer,
+        source: source.into(),
+    })?;
     let config = shared.tls.server(&credential);
-    let config = config.map_err(|source| Error::Configuration { peer, source })?;
+    let config = config.map_err(|source| Error::Configuration {
+        peer,
+        source: source.into(),
+    })?;
     let stream = TlsAcceptor::from(config).accept(io).await;
     let stream = stream.map_err(|source| Error::Handshake { peer, source })?;
     let (io, tls) = stream.into_inner();
-    let id = tls.peer_certificates().and_then(peer_identity).ok_or(Error::NoIdentity { peer })?;
+    let id = tls
+        .peer_certificates()
+        .and_then(peer_identity)
+        .ok_or(Error::NoIdentity { peer })?;
     // Renewal matters for connections that live long; one that cannot be watched is not retired.
     let renewals = shared.certs.watch(identity).await.ok().flatten();
     Ok(Ready {

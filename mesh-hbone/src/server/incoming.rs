@@ -9,9 +9,10 @@ use h2::server::SendResponse;
 use http::{HeaderMap, Response, StatusCode};
 use tower_service::Service;
 
-use super::Error;
-use crate::tunnel::{Peer, Tunnel};
-use crate::{BoxError, BoxFuture};
+use super::error::Error;
+use crate::boxed::{BoxError, BoxFuture};
+use crate::peer::Peer;
+use crate::tunnel::Tunnel;
 
 /// A CONNECT request that has not been answered.
 ///
@@ -60,7 +61,11 @@ impl Incoming {
     ) -> Self {
         let (head, body) = request.into_parts();
         Self {
-            authority: head.uri.authority().map_or("", |authority| authority.as_str()).into(),
+            authority: head
+                .uri
+                .authority()
+                .map_or("", |authority| authority.as_str())
+                .into(),
             headers: head.headers,
             peer,
             pending: Some((respond, body)),
@@ -92,7 +97,9 @@ impl Incoming {
     pub fn accept(mut self, headers: HeaderMap) -> Result<Tunnel, Error> {
         // Present until answered, and answering takes `self`.
         let Some((mut respond, body)) = self.pending.take() else {
-            return Err(Error::Gone { source: h2::Reason::CANCEL.into() });
+            return Err(Error::Gone {
+                source: h2::Reason::CANCEL.into(),
+            });
         };
         let mut response = Response::new(());
         *response.headers_mut() = headers;

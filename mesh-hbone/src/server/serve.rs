@@ -11,20 +11,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use http::Method;
-use mesh_core::identity::SpiffeId;
 use mesh_core::outcome::Outcome;
 use mesh_core::telemetry::{Direction, Event};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tower_service::Service;
 
+use super::error::Error;
 use super::handshake::Ready;
-use super::{Accepted, Error, Incoming, Refusal, ServerLayer, Shared};
-use crate::BoxError;
+use super::incoming::{Incoming, Refusal};
+use super::settings::Shared;
+use crate::boxed::BoxError;
 use crate::config::{self, Http2Config};
 use crate::keepalive::Keepalive;
+use crate::peer::Peer;
 use crate::records::{self, Flusher, Records};
-use crate::tunnel::Peer;
 
 /// Time for the last bytes of a connection that ends.
 const PARTING: Duration = Duration::from_secs(1);
@@ -34,40 +35,20 @@ const PARTING: Duration = Duration::from_secs(1);
 #[error("method {0} is not CONNECT")]
 struct NotConnect(Method);
 
-/// Serves HTTP/2 CONNECT over a stream whose peer has been authenticated by other means, such as a
-/// pipe within one process.
-///
-/// # Errors
-/// As [`Server`](super::Server).
-pub async fn serve_authenticated<IO, S>(
-    layer: &ServerLayer,
-    accepted: Accepted<IO>,
-    peer: SpiffeId,
-    service: S,
-) -> Result<(), Error>
-where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    S: Service<Incoming, Response = ()> + Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send + 'static,
-{
-    let peer = Arc::new(Peer::new(peer, accepted.peer, accepted.local));
-    serve(Ready { io: accepted.io, tls: None, peer, renewals: None }, service, &layer.0).await
-}
-
 /// Serves a connection until it ends.
-pub(super) async fn serve<IO, S>(
-    ready: Ready<IO>,
-    service: S,
-    shared: &Shared,
-) -> Result<(), Error>
+pub(super) async fn serve<IO, S>(ready: Ready<IO>, service: S, shared: &Shared) -> Result<(), Error>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Incoming, Response = ()> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
 {
-    let Ready { io, tls, peer, renewals } = ready;
+    let Ready {
+        io,
+        tls,
+        peer,
+        renewals,
+    } = ready;
     let addr = peer.addr();
     let (records, flusher) = records::split(io, tls);
     let preface = handshake(records, &flusher, &shared.http2);
@@ -93,7 +74,9 @@ where
             None => std::future::pending().await,
         }
     };
-    let retire = async { tokio::select! { () = renewed => (), () = draining => () } };
+    let retire = async {
+        tokio::select! { () = renewed => (), () = draining => () }
+    };
     let (mut retire, mut forced) = (pin!(retire), pin!(forced));
     let mut driver = Driver {
         keepalive: Keepalive::new(&shared.http2, None),
@@ -216,12 +199,14 @@ where
     S: Service<Incoming, Response = ()>,
     S::Error: Into<BoxError>,
 {
-    let result = match poll_fn(|cx| service.poll_ready(cx)).await {
-        Ok(()) => service.call(incoming).await,
+    let ready = poll_fn(|cx| service.poll_ready(cx))
+        .await
+        .map_err(Into::into);
+    let result = match ready {
+        Ok(()) => service.call(incoming).await.map_err(Into::into),
         Err(error) => Err(error),
     };
     if let Err(error) = result {
-        let error: BoxError = error.into();
         tracing::debug!(error = &*error as &dyn std::error::Error, "stream failed");
     }
 }
@@ -236,4 +221,3 @@ fn ended(peer: SocketAddr, source: h2::Error) -> Result<(), Error> {
         _ => Err(Error::Http2 { peer, source }),
     }
 }
-

@@ -1,0 +1,75 @@
+//! One CONNECT request on one connection.
+
+use http::{Method, Request, StatusCode, Uri};
+use tokio::time::timeout;
+
+use super::error::Error;
+use super::link::StreamSlot;
+use super::settings::Settings;
+use super::target::Target;
+use crate::tunnel::Tunnel;
+
+/// A failed request: whether the peer may have acted on it.
+pub(super) enum Failed {
+    Unprocessed(Error),
+    Final(Error),
+}
+
+impl Failed {
+    pub(super) fn into_error(self) -> Error {
+        let (Self::Unprocessed(error) | Self::Final(error)) = self;
+        error
+    }
+}
+
+/// Sends the CONNECT request and waits for its answer.
+pub(super) async fn request(
+    slot: &StreamSlot,
+    settings: &Settings,
+    target: &Target,
+) -> Result<Tunnel, Failed> {
+    let link = slot.link();
+    let endpoint = target.endpoint;
+    let uri = Uri::try_from(&*target.authority).map_err(|_| {
+        Failed::Final(Error::InvalidAuthority {
+            authority: target.authority.clone(),
+        })
+    })?;
+    let mut head = Request::new(());
+    *head.method_mut() = Method::CONNECT;
+    *head.uri_mut() = uri;
+    *head.headers_mut() = target.headers.clone();
+    let exchange = async {
+        let unprocessed = |source| Failed::Unprocessed(Error::Http2 { endpoint, source });
+        let mut ready = link.sender().ready().await.map_err(unprocessed)?;
+        let (answer, send) = ready.send_request(head, false).map_err(unprocessed)?;
+        match answer.await {
+            Ok(answer) => Ok((answer, send)),
+            Err(source) if source.reason() == Some(h2::Reason::REFUSED_STREAM) => {
+                Err(unprocessed(source))
+            }
+            Err(source) => Err(Failed::Final(
+                link.verdict().unwrap_or(Error::Http2 { endpoint, source }),
+            )),
+        }
+    };
+    let late = |_| Failed::Final(Error::AnswerTimeout { endpoint });
+    let (answer, send) = timeout(settings.answer_timeout, exchange)
+        .await
+        .map_err(late)??;
+    if answer.status() != StatusCode::OK {
+        return Err(Failed::Final(Error::Refused {
+            endpoint,
+            status: answer.status(),
+        }));
+    }
+    let (head, body) = answer.into_parts();
+    let headers = Some(Box::new(head.headers));
+    Ok(Tunnel::new(
+        send,
+        body,
+        link.peer().clone(),
+        headers,
+        Some(slot.hold()),
+    ))
+}

@@ -1,0 +1,24 @@
+//! What dialling and pooling go by.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::credential::CertificateSource;
+use mesh_core::tls::TlsContext;
+
+use crate::config::Http2Config;
+
+/// What dialling and pooling go by.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) certs: Arc<dyn CertificateSource>,
+    pub(super) tls: Arc<TlsContext>,
+    pub(super) http2: Http2Config,
+    pub(super) max_streams: usize,
+    pub(super) max_connections: usize,
+    pub(super) idle_release: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) tls_timeout: Duration,
+    pub(super) http2_timeout: Duration,
+    pub(super) answer_timeout: Duration,
+}

@@ -1,0 +1,64 @@
+//! Which tunnel is wanted.
+
+use std::net::SocketAddr;
+
+use http::HeaderMap;
+use mesh_core::identity::{ExpectedPeers, SpiffeId};
+
+/// Which tunnel is wanted: where to connect, as whom, to whom, and what to ask for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Target {
+    /// The HBONE endpoint to dial, such as `10.0.0.5:15008`.
+    pub endpoint: SocketAddr,
+    /// The `:authority` of the CONNECT request: `ip:port`, `[v6]:port` or `hostname:port`.
+    pub authority: Box<str>,
+    /// The identity to present.
+    pub source: SpiffeId,
+    /// The identities that the peer may have.
+    pub expect: ExpectedPeers,
+    /// Headers of the CONNECT request.
+    pub headers: HeaderMap,
+}
+
+impl Target {
+    /// A target without headers.
+    pub fn new(
+        endpoint: SocketAddr,
+        authority: impl Into<Box<str>>,
+        source: SpiffeId,
+        expect: impl Into<ExpectedPeers>,
+    ) -> Self {
+        Self {
+            endpoint,
+            authority: authority.into(),
+            source,
+            expect: expect.into(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// The same target with these headers.
+    #[must_use]
+    pub fn with_headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+}
+
+/// What connections are shared by.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Key {
+    pub(super) source: SpiffeId,
+    pub(super) expect: ExpectedPeers,
+    pub(super) endpoint: SocketAddr,
+}
+
+impl Key {
+    pub(super) fn of(target: &Target) -> Self {
+        Self {
+            source: target.source.clone(),
+            expect: target.expect.clone(),
+            endpoint: target.endpoint,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Certificates and pairs of ends for the tests.
+#![allow(dead_code, unreachable_pub, missing_debug_implementations, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mesh_core::credential::{Credential, FixedSource, TrustBundle};
+use mesh_core::identity::SpiffeId;
+use mesh_core::tls::TlsContext;
+use mesh_hbone::client::{Client, ClientBuilder, ClientLayer};
+use mesh_hbone::server::{Accepted, Server, ServerBuilder, ServerLayer};
+use mesh_hbone::{BoxError, BoxFuture, Incoming};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// A certificate authority of the test.
+pub struct Ca {
+    issuer: Issuer<'static, KeyPair>,
+    root: Vec<u8>,
+}
+
+impl Ca {
+    pub fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).unwrap().der().to_vec();
+        Self {
+            issuer: Issuer::new(params, key),
+            root,
+        }
+    }
+
+    /// A credential, valid from and for a number of days from now.
+    pub fn issue_for(&self, id: &str, from: i64, days: i64) -> Arc<Credential> {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let day = |n: i64| {
+            let now = std::time::SystemTime::now();
+            let span = std::time::Duration::from_secs(n.unsigned_abs() * 86_400);
+            if n < 0 { now - span } else { now + span }
+        };
+        params.not_before = day(from).into();
+        params.not_after = day(from + days).into();
+        params.subject_alt_names = vec![SanType::URI(id.try_into().unwrap())];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        let roots = TrustBundle::from_der([self.root.clone().into()]).unwrap();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+        Arc::new(
+            Credential::from_der(vec![leaf.der().clone()], key.into(), Arc::new(roots)).unwrap(),
+        )
+    }
+
+    pub fn issue(&self, id: &str) -> Arc<Credential> {
+        self.issue_for(id, -1, 10)
+    }
+}
+
+pub fn id(account: &str) -> SpiffeId {
+    format!("spiffe://cluster.local/ns/default/sa/{account}")
+        .parse()
+        .unwrap()
+}
+
+/// A CA with the identities `client` and `server`.
+pub struct Mesh {
+    pub ca: Ca,
+    pub certs: Arc<FixedSource>,
+    pub tls: Arc<TlsContext>,
+}
+
+impl Mesh {
+    pub fn new() -> Self {
+        let ca = Ca::new();
+        let certs = ["client", "server"].map(|name| ca.issue(&id(name).to_string()));
+        Self {
+            ca,
+            certs: Arc::new(FixedSource::new(certs)),
+            tls: Arc::new(TlsContext::with_default_provider().unwrap()),
+        }
+    }
+
+    pub fn client_builder(&self) -> ClientBuilder {
+        ClientLayer::builder(self.certs.clone(), self.tls.clone())
+    }
+
+    pub fn client(&self) -> Client<Tcp> {
+        self.client_builder().build().unwrap().layer(Tcp)
+    }
+
+    pub fn server_builder(&self) -> ServerBuilder {
+        ServerLayer::builder(id("server"), self.certs.clone(), self.tls.clone())
+    }
+
+    pub fn target(&self, endpoint: SocketAddr) -> mesh_hbone::Target {
+        mesh_hbone::Target::new(endpoint, "10.0.0.1:80", id("client"), id("server"))
+    }
+}
+
+/// Dials TCP.
+#[derive(Clone, Debug)]
+pub struct Tcp;
+
+impl Service<SocketAddr> for Tcp {
+    type Response = TcpStream;
+    type Error = std::io::Error;
+    type Future = BoxFuture<'static, std::io::Result<TcpStream>>;
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+    fn call(&mut self, addr: SocketAddr) -> Self::Future {
+        Box::pin(async move {
+            let io = TcpStream::connect(addr).await?;
+            io.set_nodelay(true)?;
+            Ok(io)
+        })
+    }
+}
+
+/// A service made of a function.
+#[derive(Clone)]
+pub struct Fn_<F>(pub F);
+
+impl<F, Fut> Service<Incoming> for Fn_<F>
+where
+    F: FnMut(Incoming) -> Fut,
+    Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+{
+    type Response = ();
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<(), BoxError>>;
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), BoxError>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+    fn call(&mut self, incoming: Incoming) -> Self::Future {
+        Box::pin((self.0)(incoming))
+    }
+}
+
+/// Serves on a loopback port; the results of connections go to `ended`.
+pub async fn listen<S>(
+    server: Server<S>,
+) -> (
+    SocketAddr,
+    tokio::sync::mpsc::UnboundedReceiver<Result<(), mesh_hbone::server::Error>>,
+)
+where
+    S: Service<Incoming, Response = ()> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (send, ended) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (io, peer) = listener.accept().await.unwrap();
+            io.set_nodelay(true).unwrap();
+            let local = io.local_addr().unwrap();
+            let mut server = server.clone();
+            let send = send.clone();
+            tokio::spawn(async move {
+                let _ = send.send(server.call(Accepted { io, peer, local }).await);
+            });
+        }
+    });
+    (addr, ended)
+}
+
+/// Accepts and sends everything back.
+pub async fn echo(incoming: Incoming) -> Result<(), BoxError> {
+    let tunnel = incoming.accept(http::HeaderMap::new())?;
+    let (mut read, mut write) = tokio::io::split(tunnel);
+    tokio::io::copy(&mut read, &mut write).await?;
+    tokio::io::AsyncWriteExt::shutdown(&mut write).await?;
+    Ok(())
+}
