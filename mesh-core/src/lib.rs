@@ -9,6 +9,7 @@ pub mod clock;
 pub mod credential;
 pub mod drain;
 pub mod endpoints;
+pub mod forwarded;
 pub mod identity;
 pub mod model;
 pub mod name;
@@ -20,5 +21,6 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod traceparent;
 mod waiters;
 pub mod watch;

@@ -1,0 +1,177 @@
+//! The `traceparent` header: which trace a connection belongs to.
+//!
+//! Source: W3C Trace Context section 3.2.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::random::Random;
+
+/// Length of the header's value, in bytes.
+pub const LENGTH: usize = 55;
+
+/// The trace that a connection belongs to, and its place in it.
+///
+/// Neither id is zero.
+///
+/// # Example
+/// ```
+/// use mesh_core::traceparent::TraceParent;
+///
+/// let value = "00-decd5942fd42fe0e4d3bf061aa5b84db-34e7f61f20bb84af-00";
+/// let trace: TraceParent = value.parse()?;
+/// assert_eq!(trace.to_string(), value);
+/// assert!(!trace.is_sampled());
+///
+/// let mut numbers = 1_u64..;
+/// let next = TraceParent::random(&mut || numbers.next().unwrap_or_default());
+/// assert_eq!(next.to_string(), "00-00000000000000010000000000000002-0000000000000003-00");
+/// # Ok::<(), mesh_core::traceparent::InvalidTraceParent>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct TraceParent {
+    trace_id: [u8; 16],
+    parent_id: [u8; 8],
+    flags: u8,
+}
+
+/// A header's value is not what W3C Trace Context says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a traceparent is 00-<32 lower-case hex digits>-<16>-<2>, neither id zero")]
+#[non_exhaustive]
+pub struct InvalidTraceParent;
+
+impl TraceParent {
+    /// A new trace with random ids and no flags.
+    pub fn random(random: &mut (impl Random + ?Sized)) -> Self {
+        let (high, low) = (random.next(), random.next());
+        let trace_id = u128::from(high) << 64 | u128::from(low);
+        Self {
+            // Zero is not an id: 1 stands in for it.
+            trace_id: trace_id.max(1).to_be_bytes(),
+            parent_id: random.next().max(1).to_be_bytes(),
+            flags: 0,
+        }
+    }
+
+    /// Reads a header's value.
+    ///
+    /// Version 00 must have exactly 55 bytes; of later versions the first 55 are read, as the
+    /// specification asks, and only the sampled flag is kept.
+    ///
+    /// # Errors
+    /// [`InvalidTraceParent`] for anything else: wrong length, upper-case digits, version ff, an
+    /// id of zeros.
+    pub fn parse(value: &[u8]) -> Result<Self, InvalidTraceParent> {
+        read(value).ok_or(InvalidTraceParent)
+    }
+
+    /// Another place in the same trace.
+    #[must_use]
+    pub fn child(&self, random: &mut (impl Random + ?Sized)) -> Self {
+        Self {
+            parent_id: random.next().max(1).to_be_bytes(),
+            ..*self
+        }
+    }
+
+    /// The trace's id.
+    #[must_use]
+    pub fn trace_id(&self) -> [u8; 16] {
+        self.trace_id
+    }
+
+    /// The id of the sender's place in the trace.
+    #[must_use]
+    pub fn parent_id(&self) -> [u8; 8] {
+        self.parent_id
+    }
+
+    /// Whether the sender records the trace.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.flags & 1 != 0
+    }
+
+    /// The header's value, in version 00.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; LENGTH] {
+        let mut value = [b'-'; LENGTH];
+        let digits = hex(&[0])
+            .chain([b'-'])
+            .chain(hex(&self.trace_id))
+            .chain([b'-'])
+            .chain(hex(&self.parent_id))
+            .chain([b'-'])
+            .chain(hex(std::slice::from_ref(&self.flags)));
+        for (to, from) in value.iter_mut().zip(digits) {
+            *to = from;
+        }
+        value
+    }
+}
+
+impl FromStr for TraceParent {
+    type Err = InvalidTraceParent;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_bytes();
+        f.pad(str::from_utf8(&value).unwrap_or_default())
+    }
+}
+
+fn hex(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
+    bytes
+        .iter()
+        .flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
+}
+
+fn read(value: &[u8]) -> Option<TraceParent> {
+    let (head, rest) = value.split_at_checked(LENGTH)?;
+    let mut parts = head.split(|byte| *byte == b'-');
+    let [version] = unhex(parts.next()?)?;
+    let trace_id = unhex(parts.next()?)?;
+    let parent_id = unhex(parts.next()?)?;
+    let [flags] = unhex(parts.next()?)?;
+    let length_fits = rest.is_empty() || (version != 0 && rest.starts_with(b"-"));
+    let ok = version != 0xff
+        && length_fits
+        && parts.next().is_none()
+        && trace_id != [0; 16]
+        && parent_id != [0; 8];
+    ok.then_some(TraceParent {
+        trace_id,
+        parent_id,
+        flags: if version == 0 { flags } else { flags & 1 },
+    })
+}
+
+/// Exactly `N` bytes from lower-case hexadecimal digits.
+fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != N.checked_mul(2)? {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(bytes)
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
