@@ -43,9 +43,8 @@ pub(super) fn leads_to(
         GatewayDestination::Hostname(name) => {
             match snapshot.service(&name.namespace, &name.hostname) {
                 Some(service) => is_endpoint(workload, service),
-                None => {
-                    name.hostname == *workload.hostname() && name.namespace == *workload.namespace()
-                }
+                None => lookup::workload_named(snapshot, name)
+                    .is_some_and(|named| named.uid() == workload.uid()),
             }
         }
     }

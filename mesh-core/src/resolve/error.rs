@@ -11,8 +11,8 @@ use crate::outcome::Outcome;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
-    /// The destination is the proxy itself.
-    #[error("recursive call: {destination} is a port of this proxy")]
+    /// The destination leads back to the proxy itself.
+    #[error("recursive call: {destination} leads back to this proxy")]
     RecursiveCall {
         /// The address that was asked for or that was resolved.
         destination: SocketAddr,
@@ -147,7 +147,7 @@ pub enum InboundError {
         port: u16,
     },
     /// The destination is the proxy itself.
-    #[error("recursive call: {destination} is a port of this proxy")]
+    #[error("recursive call: {destination} leads back to this proxy")]
     IllegalPort {
         /// The next hop.
         destination: SocketAddr,

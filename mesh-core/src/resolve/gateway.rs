@@ -80,7 +80,7 @@ pub(super) fn resolve<'a>(
         GatewayDestination::Hostname(name) => {
             let found = match snapshot.service(&name.namespace, &name.hostname) {
                 Some(service) => Found::Service(service),
-                None => Found::Workload(snapshot.workload_by_hostname(name)?),
+                None => Found::Workload(lookup::workload_named(snapshot, name)?),
             };
             (found, original)
         }

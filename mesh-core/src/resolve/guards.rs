@@ -72,8 +72,9 @@ fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified()
 }
 
-/// Plain TCP that was redirected to the proxy must not end at one of its listeners, whatever the IP.
-pub(super) fn inbound_port(config: &ResolveConfig, port: u16) -> bool {
+/// Whether an incoming connection may go on to this port of the workload: not to a listener of the
+/// proxy, whatever the IP.
+pub(super) fn is_inbound_port(config: &ResolveConfig, port: u16) -> bool {
     port != 0 && !config.illegal_ports.contains(port)
 }
 

@@ -33,7 +33,7 @@ pub fn outbound_hostname(
         .map(|vip| vip.ip);
     let name = NamespacedHostname::new(source.namespace().clone(), hostname.as_str());
     let ips = || {
-        let workload = snapshot.workload_by_hostname(&name);
+        let workload = lookup::workload_named(snapshot, &name);
         let same_network = workload.filter(|w| w.network() == source.network());
         same_network
             .into_iter()

@@ -41,7 +41,7 @@ pub fn inbound(
     };
     let end = tunnel_port.map_or(port, std::num::NonZeroU16::get);
     for port in [port, end] {
-        if !guards::inbound_port(config, port) {
+        if !guards::is_inbound_port(config, port) {
             let destination = SocketAddr::new(ip, port);
             return Err(InboundError::IllegalPort { destination });
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::{Service, Visibility, Workload};
+use crate::model::{NamespacedHostname, Service, Visibility, Workload};
 use crate::snapshot::MeshSnapshot;
 
 /// What an address stands for.
@@ -58,6 +58,17 @@ pub(super) fn best<'a>(services: &'a [Arc<Service>], view: View<'_>) -> Option<&
         .find(|service| view.owns(service))
         .or_else(|| visible().rfind(|service| service.spec().canonical))
         .or_else(|| visible().next())
+}
+
+/// The workload with a host name; never one without.
+pub(super) fn workload_named<'a>(
+    snapshot: &'a MeshSnapshot,
+    name: &NamespacedHostname,
+) -> Option<&'a Arc<Workload>> {
+    if name.hostname.is_empty() {
+        return None;
+    }
+    snapshot.workload_by_hostname(name)
 }
 
 fn best_range<'a>(

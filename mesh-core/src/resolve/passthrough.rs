@@ -25,7 +25,7 @@ pub fn passthrough(
     if port == 0 {
         return Err(ResolveError::InvalidDestination { destination });
     }
-    if config.illegal_ports.contains(port) {
+    if !guards::is_inbound_port(config, port) {
         return Err(ResolveError::RecursiveCall { destination });
     }
     if config.require_waypoints && !guards::came_through_waypoint(snapshot, local, port, None) {
