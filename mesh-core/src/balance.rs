@@ -1,12 +1,25 @@
 //! The choice of one endpoint of a service.
+//!
+//! First the groups of endpoints are ranked and one endpoint of the best is drawn by weight. Where
+//! that one turns out not to be eligible, drawing is repeated a few times, and then all endpoints
+//! are looked at. Both ways give each eligible endpoint of the best rank a chance in proportion to
+//! its capacity, exactly.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use crate::endpoints::{Endpoint, EndpointSet};
-use crate::model::{
-    HealthPolicy, LoadBalancing, LoadBalancingMode, RoutingScope, Service, Workload, WorkloadStatus,
-};
+use crate::endpoints::EndpointSet;
+use crate::model::{Service, Workload};
 use crate::random::Random;
+
+mod eligible;
+mod rank;
+
+use eligible::Eligibility;
+use rank::Ranking;
+
+/// Draws before all endpoints are looked at.
+const DRAWS: u32 = 8;
 
 /// What the endpoint is wanted for.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -31,9 +44,45 @@ pub struct Picked<'a> {
 
 /// Chooses an endpoint of `service` for a connection from `source` to `service_port`.
 ///
-/// The chance of each candidate of the best rank is proportional to its capacity. `None` when
-/// there is no candidate, or when all have capacity 0. Whether the mode is
-/// [`LoadBalancingMode::Passthrough`] is the caller's business: here it counts as `Standard`.
+/// An endpoint is eligible when it has an address, a host name or a gateway of another network,
+/// when the port leads to a target port on it, when its health is good enough for the service's
+/// health policy, and when its capacity is not 0. Of these the best by the service's routing
+/// preferences are candidates, and the chance of each is proportional to its capacity. `None` when
+/// there is no candidate.
+///
+/// Whether the mode is [`LoadBalancingMode::Passthrough`](crate::model::LoadBalancingMode) is the
+/// caller's business: here it counts as `Standard`.
+///
+/// `endpoints` is the set that the service has in the snapshot it was taken from.
+///
+/// ```
+/// use mesh_core::balance::{PickMode, pick};
+/// use mesh_core::model::{NamespacedHostname, PortMap, ServiceSpec, Workload, WorkloadSpec};
+/// use mesh_core::store::MeshStore;
+///
+/// let web = NamespacedHostname::new("default", "web.default.svc.cluster.local");
+/// let store = MeshStore::new();
+/// store.replace_all(
+///     vec![WorkloadSpec {
+///         uid: "cluster//Pod/default/web-1".into(),
+///         ips: vec!["10.0.0.1".parse().unwrap()],
+///         services: vec![(web.clone(), PortMap::default())],
+///         ..WorkloadSpec::default()
+///     }],
+///     vec![ServiceSpec {
+///         namespace: web.namespace.clone(),
+///         hostname: web.hostname.clone(),
+///         ports: [(80, 8080)].into_iter().collect(),
+///         ..ServiceSpec::default()
+///     }],
+/// );
+/// let mesh = store.snapshot();
+/// let service = mesh.service("default", "web.default.svc.cluster.local").unwrap();
+/// let source = Workload::new(WorkloadSpec::default());
+/// let mut random = || 7;
+/// let picked = pick(service, mesh.endpoints(service), &source, 80, PickMode::Standard, &mut random);
+/// assert_eq!(picked.unwrap().port, 8080);
+/// ```
 pub fn pick<'a>(
     service: &Service,
     endpoints: &'a EndpointSet,
@@ -42,101 +91,93 @@ pub fn pick<'a>(
     mode: PickMode,
     random: &mut dyn Random,
 ) -> Option<Picked<'a>> {
-    let balancing = service.spec().load_balancing.as_ref();
-    let candidates: Vec<_> = endpoints
-        .iter()
-        .filter(|endpoint| endpoint.workload().capacity() > 0)
-        .filter_map(|endpoint| {
-            let port = target_port(service, &endpoint, source, service_port, mode)?;
-            let rank = rank(balancing, source, endpoint.workload())?;
-            Some((rank, endpoint.workload(), port))
-        })
-        .collect();
-    let best = candidates.iter().map(|(rank, ..)| *rank).max()?;
-    let best = || candidates.iter().filter(|(rank, ..)| *rank == best);
-    let total: u64 = best().map(|(_, w, _)| u64::from(w.capacity())).sum();
-    let mut at = random.below(total);
-    for (_, workload, port) in best() {
-        let weight = u64::from(workload.capacity());
-        if at < weight {
-            return Some(Picked {
-                workload,
-                port: *port,
-            });
-        }
-        at -= weight;
-    }
-    None
-}
-
-/// The port to dial on an endpoint; `None` when it is no candidate.
-fn target_port(
-    service: &Service,
-    endpoint: &Endpoint<'_>,
-    source: &Workload,
-    service_port: u16,
-    mode: PickMode,
-) -> Option<u16> {
-    let workload = endpoint.workload();
-    let balancing = service.spec().load_balancing.as_ref();
-    let health = balancing.map(|b| b.health_policy).unwrap_or_default();
-    if health == HealthPolicy::OnlyHealthy && endpoint.health() != WorkloadStatus::Healthy {
-        return None;
-    }
-    let addressed = !workload.ips().is_empty() || !workload.hostname().is_empty();
-    let gateway = workload.network() != source.network() && workload.network_gateway().is_some();
-    if !addressed && !gateway {
-        return None;
-    }
-    let own = endpoint.ports().target(service_port).flatten();
-    let port = service.spec().ports.target(service_port);
-    let tunnel = workload.application_tunnel();
-    match (port, mode) {
-        (None, PickMode::Standard) => None,
-        (None, PickMode::Waypoint) if tunnel.is_none() => None,
-        (Some(None), PickMode::Standard) if own.is_none() => None,
-        _ => own
-            .or(port.flatten())
-            .map(std::num::NonZeroU16::get)
-            .or_else(|| tunnel?.port.map(|_| service_port)),
+    let eligibility = Eligibility::new(service, source, service_port, mode)?;
+    let ranking = Ranking::new(service, source);
+    match draw(endpoints, &eligibility, &ranking, random) {
+        Drawn::Endpoint(picked) => Some(picked),
+        Drawn::Nothing => None,
+        Drawn::Ineligible => survey(endpoints, &eligibility, &ranking, random),
     }
 }
 
-/// How well an endpoint fits; `None` when it does not fit at all.
-fn rank(
-    balancing: Option<&LoadBalancing>,
-    source: &Workload,
-    candidate: &Workload,
-) -> Option<usize> {
-    let Some(balancing) = balancing else {
-        return Some(0);
+/// What drawing from the best groups gave.
+enum Drawn<'a> {
+    Endpoint(Picked<'a>),
+    /// No endpoint of any rank has weight.
+    Nothing,
+    /// Only endpoints that are not eligible, as far as could be seen.
+    Ineligible,
+}
+
+fn draw<'a>(
+    endpoints: &'a EndpointSet,
+    eligibility: &Eligibility<'_>,
+    ranking: &Ranking<'_>,
+    random: &mut dyn Random,
+) -> Drawn<'a> {
+    let health = eligibility.health();
+    if !ranking.fits(endpoints) {
+        return Drawn::Ineligible;
+    }
+    let Some((tier, total)) = ranking.best_tier(endpoints, health) else {
+        return Drawn::Nothing;
     };
-    let preferences = &balancing.routing_preferences;
-    let mut rank = 0;
-    for (at, scope) in preferences.iter().enumerate() {
-        let network_first = at == 0 && *scope == RoutingScope::Network;
-        if matches(*scope, source, candidate) {
-            rank += if network_first { preferences.len() } else { 1 };
-        } else if balancing.mode == LoadBalancingMode::Strict {
-            return None;
-        } else if !network_first {
-            break;
+    for _ in 0..DRAWS {
+        let member = tier.member(random.below(total), health);
+        let picked = member.and_then(|member| {
+            let port = eligibility.target_port(&endpoints.endpoint(member)?)?;
+            Some(picked(member, port))
+        });
+        if let Some(picked) = picked {
+            return Drawn::Endpoint(picked);
         }
     }
-    match balancing.mode {
-        LoadBalancingMode::Strict | LoadBalancingMode::Failover => Some(rank),
-        LoadBalancingMode::Standard | LoadBalancingMode::Passthrough => Some(0),
-    }
+    Drawn::Ineligible
 }
 
-fn matches(scope: RoutingScope, source: &Workload, candidate: &Workload) -> bool {
-    let (a, b) = (source, candidate);
-    match scope {
-        RoutingScope::Region => a.locality().region == b.locality().region,
-        RoutingScope::Zone => a.locality().zone == b.locality().zone,
-        RoutingScope::Subzone => a.locality().subzone == b.locality().subzone,
-        RoutingScope::Node => a.node() == b.node(),
-        RoutingScope::Cluster => a.cluster_id() == b.cluster_id(),
-        RoutingScope::Network => a.network() == b.network(),
+/// The same choice by looking at all endpoints, twice.
+fn survey<'a>(
+    endpoints: &'a EndpointSet,
+    eligibility: &Eligibility<'_>,
+    ranking: &Ranking<'_>,
+    random: &mut dyn Random,
+) -> Option<Picked<'a>> {
+    let (mut best, mut total) = (0, 0_u64);
+    endpoints.find_map(|endpoint| -> Option<()> {
+        let weight = u64::from(endpoint.workload().capacity());
+        if weight > 0 && eligibility.target_port(&endpoint).is_some() {
+            let rank = ranking.rank(endpoint.workload().place())?;
+            if rank > best {
+                (best, total) = (rank, 0);
+            }
+            if rank == best {
+                total += weight;
+            }
+        }
+        None
+    });
+    if total == 0 {
+        return None;
+    }
+    let mut at = random.below(total);
+    endpoints.find_map(|endpoint| {
+        let port = eligibility.target_port(&endpoint)?;
+        if ranking.rank(endpoint.workload().place())? != best {
+            return None;
+        }
+        match at.checked_sub(u64::from(endpoint.workload().capacity())) {
+            Some(rest) => {
+                at = rest;
+                None
+            }
+            None => Some(picked(endpoint.workload(), port)),
+        }
+    })
+}
+
+fn picked(workload: &Arc<Workload>, port: NonZeroU16) -> Picked<'_> {
+    Picked {
+        workload,
+        port: port.get(),
     }
 }

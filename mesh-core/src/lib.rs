@@ -22,5 +22,6 @@ pub mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod traceparent;
+mod tree;
 mod waiters;
 pub mod watch;

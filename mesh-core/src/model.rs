@@ -21,3 +21,4 @@ pub use workload::{
     ApplicationProtocol, ApplicationTunnel, Locality, NetworkMode, TunnelProtocol, Workload,
     WorkloadSpec, WorkloadStatus, WorkloadType,
 };
+pub(crate) use workload::{Place, Profile};

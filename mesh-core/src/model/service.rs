@@ -130,13 +130,24 @@ pub struct ServiceSpec {
 #[derive(Debug)]
 pub struct Service {
     spec: ServiceSpec,
+    /// Place in the order of insertion; kept when the service is replaced.
+    order: u64,
 }
 
 impl Service {
     /// A service outside a store, as tests need it.
     #[must_use]
     pub fn new(spec: ServiceSpec) -> Self {
-        Self { spec }
+        Self::numbered(spec, 0)
+    }
+
+    /// A service with its place in the order of insertion.
+    pub(crate) fn numbered(spec: ServiceSpec, order: u64) -> Self {
+        Self { spec, order }
+    }
+
+    pub(crate) fn order(&self) -> u64 {
+        self.order
     }
 
     /// All that is known about the service, with the meaning of each field.

@@ -4,8 +4,12 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use super::{GatewayAddress, NamespacedHostname, Network, PortMap};
-use crate::identity::{SpiffeId, TrustDomain};
 use crate::name::Name;
+
+mod record;
+
+pub use record::Workload;
+pub(crate) use record::{Place, Profile};
 
 /// How a workload is reached.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -197,154 +201,5 @@ impl Default for WorkloadSpec {
             locality: Locality::default(),
             capacity: 1,
         }
-    }
-}
-
-/// An immutable workload.
-#[derive(Debug)]
-pub struct Workload {
-    spec: WorkloadSpec,
-}
-
-macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        $($(#[$doc])* #[must_use] pub fn $name(&self) -> &Name { &self.spec.$name })*
-    };
-}
-
-impl Workload {
-    /// A workload outside a store, as tests need it.
-    #[must_use]
-    pub fn new(spec: WorkloadSpec) -> Self {
-        Self { spec }
-    }
-
-    names! {
-        /// Namespace.
-        namespace,
-        /// Trust domain; may be empty when the source gave none.
-        trust_domain,
-        /// Service account.
-        service_account,
-        /// Network.
-        network,
-        /// Host name to look up when there are no addresses.
-        hostname,
-        /// Node.
-        node,
-        /// Canonical name.
-        canonical_name,
-        /// Canonical revision.
-        canonical_revision,
-        /// Name of the owner.
-        workload_name,
-        /// Cluster id.
-        cluster_id,
-    }
-
-    /// Pod name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    /// Unique id.
-    #[must_use]
-    pub fn uid(&self) -> &str {
-        &self.spec.uid
-    }
-
-    /// The identity; `None` when its parts do not form a SPIFFE ID.
-    #[must_use]
-    pub fn identity(&self) -> Option<SpiffeId> {
-        let domain: TrustDomain = self.spec.trust_domain.parse().ok()?;
-        SpiffeId::new(domain, &self.spec.namespace, &self.spec.service_account).ok()
-    }
-
-    /// IP addresses.
-    #[must_use]
-    pub fn ips(&self) -> &[IpAddr] {
-        &self.spec.ips
-    }
-
-    /// How it is reached.
-    #[must_use]
-    pub fn tunnel_protocol(&self) -> TunnelProtocol {
-        self.spec.tunnel_protocol
-    }
-
-    /// Its network namespace.
-    #[must_use]
-    pub fn network_mode(&self) -> NetworkMode {
-        self.spec.network_mode
-    }
-
-    /// Whether it speaks HBONE itself.
-    #[must_use]
-    pub fn native_tunnel(&self) -> bool {
-        self.spec.native_tunnel
-    }
-
-    /// The waypoint for traffic that is addressed to the workload itself.
-    #[must_use]
-    pub fn waypoint(&self) -> Option<&GatewayAddress> {
-        self.spec.waypoint.as_ref()
-    }
-
-    /// The gateway of its network.
-    #[must_use]
-    pub fn network_gateway(&self) -> Option<&GatewayAddress> {
-        self.spec.network_gateway.as_ref()
-    }
-
-    /// Kind of owner.
-    #[must_use]
-    pub fn workload_type(&self) -> WorkloadType {
-        self.spec.workload_type
-    }
-
-    /// Keys of the policies that select it.
-    #[must_use]
-    pub fn authorization_policies(&self) -> &[Name] {
-        &self.spec.authorization_policies
-    }
-
-    /// Whether it takes new connections.
-    #[must_use]
-    pub fn status(&self) -> WorkloadStatus {
-        self.spec.status
-    }
-
-    /// The services that it is an endpoint of, with its own port mapping for each.
-    pub fn services(&self) -> impl Iterator<Item = (&NamespacedHostname, &PortMap)> + '_ {
-        self.spec
-            .services
-            .iter()
-            .map(|(service, ports)| (service, ports))
-    }
-
-    /// Its own port mapping for a service; `None` when it is no endpoint of that service.
-    #[must_use]
-    pub fn ports_for(&self, service: &NamespacedHostname) -> Option<&PortMap> {
-        self.services()
-            .find_map(|(key, ports)| (key == service).then_some(ports))
-    }
-
-    /// Tunnel into the workload.
-    #[must_use]
-    pub fn application_tunnel(&self) -> Option<ApplicationTunnel> {
-        self.spec.application_tunnel
-    }
-
-    /// Where it runs.
-    #[must_use]
-    pub fn locality(&self) -> &Locality {
-        &self.spec.locality
-    }
-
-    /// Share of the connections relative to other endpoints; 0 = none.
-    #[must_use]
-    pub fn capacity(&self) -> u32 {
-        self.spec.capacity
     }
 }

@@ -1,0 +1,90 @@
+//! Which endpoints can take a connection at all.
+
+use std::num::NonZeroU16;
+
+use super::PickMode;
+use crate::endpoints::Endpoint;
+use crate::model::{HealthPolicy, Service, Workload, WorkloadStatus};
+
+/// What is asked of an endpoint, whatever its rank.
+pub(super) struct Eligibility<'a> {
+    source: &'a Workload,
+    service_port: u16,
+    /// The target port that the service names for all endpoints.
+    target: Option<NonZeroU16>,
+    tunnel: Tunnel,
+    health: HealthPolicy,
+}
+
+/// What an application tunnel of an endpoint counts for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Tunnel {
+    /// Nothing.
+    Ignored,
+    /// One with a port of its own takes the place of a mapping.
+    Maps,
+    /// The same, and without one there is no mapping either: the service does not have the port.
+    Required,
+}
+
+impl<'a> Eligibility<'a> {
+    /// `None` when no endpoint can be eligible, because the service does not have the port.
+    pub(super) fn new(
+        service: &Service,
+        source: &'a Workload,
+        service_port: u16,
+        mode: PickMode,
+    ) -> Option<Self> {
+        let spec = service.spec();
+        let target = spec.ports.target(service_port);
+        let tunnel = match (mode, target) {
+            (PickMode::Standard, None) => return None,
+            (PickMode::Standard, Some(_)) => Tunnel::Ignored,
+            (PickMode::Waypoint, Some(_)) => Tunnel::Maps,
+            (PickMode::Waypoint, None) => Tunnel::Required,
+        };
+        Some(Self {
+            source,
+            service_port,
+            target: target.flatten(),
+            tunnel,
+            health: spec
+                .load_balancing
+                .as_ref()
+                .map(|balancing| balancing.health_policy)
+                .unwrap_or_default(),
+        })
+    }
+
+    pub(super) fn health(&self) -> HealthPolicy {
+        self.health
+    }
+
+    /// The port to dial on an endpoint; `None` when it is not eligible.
+    pub(super) fn target_port(&self, endpoint: &Endpoint<'_>) -> Option<NonZeroU16> {
+        let workload = endpoint.workload();
+        let healthy = endpoint.health() == WorkloadStatus::Healthy;
+        if !(healthy || self.health == HealthPolicy::AllowAll) || !self.reaches(workload) {
+            return None;
+        }
+        let tunnel = workload.application_tunnel();
+        if self.tunnel == Tunnel::Required && tunnel.is_none() {
+            return None;
+        }
+        let own = endpoint.ports().target(self.service_port).flatten();
+        own.or(self.target).or_else(|| match self.tunnel {
+            Tunnel::Ignored => None,
+            Tunnel::Maps | Tunnel::Required => {
+                tunnel?.port?;
+                NonZeroU16::new(self.service_port)
+            }
+        })
+    }
+
+    /// Whether there is an address to dial, now or after a look-up, or a gateway on the way.
+    fn reaches(&self, workload: &Workload) -> bool {
+        let addressed = !workload.ips().is_empty() || !workload.hostname().is_empty();
+        addressed
+            || workload.network_gateway().is_some() && workload.network() != self.source.network()
+    }
+}
