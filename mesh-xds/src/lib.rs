@@ -1,6 +1,8 @@
 //! Configuration and certificate sources of a service mesh data plane.
 #![forbid(unsafe_code)]
 
+#[cfg(all(unix, feature = "dev-ca"))]
+pub mod dev_ca;
 #[cfg(feature = "local")]
 pub mod local;
 
