@@ -13,6 +13,7 @@ pub mod figures;
 pub mod listen;
 pub mod load;
 pub mod memory;
+pub mod mesh;
 pub mod path;
 pub mod relay;
 pub mod table;

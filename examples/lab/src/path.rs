@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::certificates::Authority;
+use crate::mesh;
 use crate::relay;
 use crate::worker::Worker;
 
@@ -18,6 +19,8 @@ pub enum Contender {
     RawRelay,
     /// Two relays with one mutual TLS 1.3 connection between them for each client connection.
     TlsRelay,
+    /// Our outbound and inbound data paths, with HBONE between them.
+    Hbone,
 }
 
 /// How the relays and proxies are laid out, the same for every contender.
@@ -48,7 +51,7 @@ pub struct Path {
 
 impl Contender {
     /// All contenders, in the order of the table.
-    pub const ALL: [Self; 3] = [Self::Direct, Self::RawRelay, Self::TlsRelay];
+    pub const ALL: [Self; 4] = [Self::Direct, Self::RawRelay, Self::TlsRelay, Self::Hbone];
 
     /// The name in tables and on the command line.
     #[must_use]
@@ -57,6 +60,7 @@ impl Contender {
             Self::Direct => "direct",
             Self::RawRelay => "raw relay",
             Self::TlsRelay => "tls relay",
+            Self::Hbone => "hbone",
         }
     }
 
@@ -82,6 +86,12 @@ impl Contender {
                     relay::decrypting("tls-b", application, workers, buffer, &authority)?;
                 let (entry, first) =
                     relay::encrypting("tls-a", middle, workers, buffer, &authority)?;
+                Ok(Path::new(entry, first, second))
+            }
+            Self::Hbone => {
+                let authority = Authority::new()?;
+                let (middle, second) = mesh::inbound("mesh-b", application, workers, &authority)?;
+                let (entry, first) = mesh::outbound("mesh-a", middle, workers, &authority)?;
                 Ok(Path::new(entry, first, second))
             }
         }
