@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A byte stream that a proxy can carry: a TCP connection, or anything that behaves like one.
@@ -19,6 +19,16 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         Poll::Ready(Ok(()))
     }
 
+    /// Waits until the other end has gone away without having left anything to read: it ended or
+    /// reset the connection before it sent a byte.
+    ///
+    /// For giving up work that nobody waits for any more. A stream that has something to read, or
+    /// that cannot tell, waits for ever.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = cx;
+        Poll::Pending
+    }
+
     /// Makes the closing that follows a reset (for TCP: `SO_LINGER` 0) in place of a clean end.
     fn reset_on_drop(&mut self) {}
 }
@@ -26,6 +36,14 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 impl Socket for TcpStream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_read_ready(cx)
+    }
+
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut byte = [0];
+        match self.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
+        }
     }
 
     fn reset_on_drop(&mut self) {
@@ -39,6 +57,10 @@ impl Socket for tokio::io::DuplexStream {}
 impl<S: Socket + ?Sized> Socket for Box<S> {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_readable(cx)
+    }
+
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_gone(cx)
     }
 
     fn reset_on_drop(&mut self) {

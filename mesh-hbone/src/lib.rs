@@ -9,6 +9,7 @@ pub mod copy;
 pub mod io;
 mod keepalive;
 mod peer;
+pub mod proxy;
 pub mod proxy_protocol;
 mod records;
 pub mod server;

@@ -1,0 +1,156 @@
+//! From a listener to a service.
+
+mod backoff;
+mod tcp;
+#[cfg(test)]
+mod tests;
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::sync::Arc;
+
+use mesh_core::drain::Drain;
+use mesh_core::telemetry::{Direction, Event, Telemetry};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower_service::Service;
+
+use crate::server::Accepted;
+use backoff::Backoff;
+pub use tcp::TcpAcceptor;
+
+/// A source of accepted connections.
+pub trait Accept: Send {
+    /// The connections.
+    type Io: Send + 'static;
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// When one could not be accepted; the source can be asked again.
+    ///
+    /// # Cancellation
+    /// Must be cancel-safe: no connection is lost.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Accepted<Self::Io>>> + Send;
+}
+
+/// How connections are accepted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AcceptOptions {
+    /// The most connections at once; at the limit, further ones wait in the kernel's backlog.
+    /// Default 65,536.
+    pub connections: usize,
+    /// The direction to report sockets under.
+    pub direction: Direction,
+    /// Where sockets are reported.
+    pub telemetry: Arc<dyn Telemetry>,
+}
+
+impl AcceptOptions {
+    /// The defaults for sockets of a direction.
+    pub fn new(direction: Direction, telemetry: Arc<dyn Telemetry>) -> Self {
+        Self {
+            connections: 65_536,
+            direction,
+            telemetry,
+        }
+    }
+}
+
+/// Serves every connection of a listener in a task of its own, until the drain begins.
+///
+/// When accepting fails for want of descriptors or memory, it is tried again after a pause of 10 ms
+/// that doubles up to 1 s, so that an exhausted process is not kept busy by its listeners.
+///
+/// When the drain begins, the listener is closed, and connections go on until they end or the
+/// drain's deadline drops them. This function returns when the listener is closed; whoever began the
+/// drain waits for its participants.
+///
+/// Must be called in a tokio runtime.
+///
+/// # Cancellation
+/// Dropping the future closes the listener; connections go on.
+pub async fn serve<A, S>(mut listener: A, service: S, options: AcceptOptions, drain: Drain)
+where
+    A: Accept,
+    S: Service<Accepted<A::Io>, Response = ()> + Clone + Send + 'static,
+    S::Error: std::error::Error + Send + 'static,
+    S::Future: Send,
+{
+    let room = Arc::new(Semaphore::new(
+        options.connections.clamp(1, Semaphore::MAX_PERMITS),
+    ));
+    let mut backoff = Backoff::default();
+    loop {
+        let next = async {
+            backoff.pause().await;
+            // Fails only when the semaphore is closed, which nobody does.
+            let place = room.clone().acquire_owned().await.ok();
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            // The end first: a busy listener must not put it off.
+            biased;
+            () = drain.draining() => return,
+            next = next => next,
+        };
+        match accepted {
+            Ok(accepted) => {
+                backoff.reset();
+                let socket = OpenSocket::new(&options, place);
+                tokio::spawn(run(service.clone(), accepted, socket, drain.clone()));
+            }
+            Err(error) => backoff.failed(&error),
+        }
+    }
+}
+
+/// One connection, until it ends or the drain's deadline.
+async fn run<I, S>(mut service: S, accepted: Accepted<I>, socket: OpenSocket, drain: Drain)
+where
+    S: Service<Accepted<I>, Response = ()>,
+    S::Error: std::error::Error + Send + 'static,
+{
+    let peer = accepted.peer;
+    let life = async {
+        poll_fn(|cx| service.poll_ready(cx)).await?;
+        service.call(accepted).await
+    };
+    let ended = tokio::select! {
+        result = life => result,
+        () = drain.forced() => return,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection failed");
+    }
+    drop(socket);
+}
+
+/// Counts a socket as open as long as it lives, and holds its place.
+struct OpenSocket {
+    direction: Direction,
+    telemetry: Arc<dyn Telemetry>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl OpenSocket {
+    fn new(options: &AcceptOptions, place: Option<OwnedSemaphorePermit>) -> Self {
+        let AcceptOptions {
+            direction,
+            telemetry,
+            ..
+        } = options.clone();
+        telemetry.record(&Event::SocketOpened(direction));
+        Self {
+            direction,
+            telemetry,
+            _place: place,
+        }
+    }
+}
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        self.telemetry.record(&Event::SocketClosed(self.direction));
+    }
+}

@@ -1,0 +1,127 @@
+//! The hook by which policy decides about connections.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use mesh_core::identity::SpiffeId;
+use mesh_core::model::Workload;
+
+/// What policy may know about a connection that arrived at a local workload.
+///
+/// Nothing of it comes from a header: the identity is verified, the addresses are those of TCP and
+/// of resolution.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Attributes<'a> {
+    /// Address of the TCP peer: of the client, or of the waypoint or gateway before it.
+    pub source: SocketAddr,
+    /// Verified identity of that peer; `None` without mutual TLS.
+    pub identity: Option<&'a SpiffeId>,
+    /// The address that is about to be connected to, with the final port.
+    pub destination: SocketAddr,
+    /// The local workload.
+    pub workload: &'a Arc<Workload>,
+}
+
+/// What policy says about a connection.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "there are two answers")]
+pub enum Verdict {
+    /// It may go on, as long as the permit holds.
+    Allow(Permit),
+    /// It may not.
+    Deny {
+        /// Which policy says so, or that none allows it: for the local log, never for the peer.
+        reason: Box<str>,
+    },
+}
+
+/// The permission for one live connection, which may be withdrawn.
+pub struct Permit {
+    revoked: Option<Revocation>,
+}
+
+type Revocation = Pin<Box<dyn Future<Output = Box<str>> + Send>>;
+
+impl Permit {
+    /// A permission that holds as long as the connection lives.
+    #[must_use]
+    pub fn lasting() -> Self {
+        Self { revoked: None }
+    }
+
+    /// A permission that holds until the future resolves; its value is the reason.
+    ///
+    /// The future is polled by the connection's task and dropped with it, so it can also keep a
+    /// list of live connections up to date. It must not resolve when its source is merely gone: a
+    /// policy engine that ends revokes nothing.
+    #[must_use]
+    pub fn until(revoked: impl Future<Output = Box<str>> + Send + 'static) -> Self {
+        Self {
+            revoked: Some(Box::pin(revoked)),
+        }
+    }
+
+    /// Resolves with the reason when the permission is withdrawn.
+    pub(crate) async fn revoked(&mut self) -> Box<str> {
+        match &mut self.revoked {
+            Some(revoked) => revoked.await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("revocable", &self.revoked.is_some())
+            .finish()
+    }
+}
+
+/// Decides whether a connection that arrived may go on to the local workload.
+///
+/// Implemented by every closure of that shape.
+///
+/// # Example
+/// ```
+/// use mesh_hbone::proxy::{Attributes, Authorizer, Permit, Verdict};
+///
+/// fn from_mesh_only() -> impl Authorizer {
+///     |attributes: &Attributes<'_>| match attributes.identity {
+///         Some(_) => Verdict::Allow(Permit::lasting()),
+///         None => Verdict::Deny { reason: "no identity".into() },
+///     }
+/// }
+/// # from_mesh_only();
+/// ```
+pub trait Authorizer: Clone + Send + Sync + 'static {
+    /// The decision. Called once for each connection, on the data path: it must not block.
+    ///
+    /// An implementation that revokes must begin to watch before it decides, so that no change
+    /// falls between.
+    fn authorize(&self, attributes: &Attributes<'_>) -> Verdict;
+}
+
+impl<F> Authorizer for F
+where
+    F: Fn(&Attributes<'_>) -> Verdict + Clone + Send + Sync + 'static,
+{
+    fn authorize(&self, attributes: &Attributes<'_>) -> Verdict {
+        self(attributes)
+    }
+}
+
+/// Allows every connection for as long as it lives.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "no state")]
+pub struct AllowAll;
+
+impl Authorizer for AllowAll {
+    fn authorize(&self, _: &Attributes<'_>) -> Verdict {
+        Verdict::Allow(Permit::lasting())
+    }
+}

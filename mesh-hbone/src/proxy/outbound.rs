@@ -1,0 +1,154 @@
+//! Connections that leave a local workload.
+
+mod attempt;
+mod describe;
+mod establish;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use mesh_core::telemetry::Telemetry;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::headers::HeaderSource;
+use super::{ConnectionFuture, Error, Leg, NameLookup, Resolver, SystemLookup, Upstream};
+use crate::copy::{Plain, copy};
+use crate::io::Socket;
+use crate::server::Accepted;
+use crate::sock::canonical;
+pub(super) use establish::Established;
+
+/// Carries connections that leave a local workload: a service of [`Accepted`] sockets.
+///
+/// [`Accepted::local`] is the address that the application asked for: the original destination of
+/// a redirected connection. For each connection:
+///
+/// 1. resolve the destination ([`Resolver`]),
+/// 2. look up the next hop's address, if it is a host name ([`NameLookup`]),
+/// 3. report [`Event::Opened`](mesh_core::telemetry::Event::Opened),
+/// 4. connect (`C`, such as [`HopConnector`](super::HopConnector)),
+/// 5. copy, and report [`Event::Closed`](mesh_core::telemetry::Event::Closed).
+///
+/// When connecting fails, up to two other endpoints are tried; each attempt is reported by itself.
+/// When all fail, the application's connection is reset. An application that goes away before
+/// it has sent anything ends the attempt.
+///
+/// The service is always ready. Its future ends with the connection.
+///
+/// # Errors
+/// [`Error`], after it was reported.
+///
+/// # Cancellation
+/// Dropping the future resets the connection on both sides; it is reported as drained.
+#[derive(Clone, Debug)]
+pub struct Outbound<R, C, L = SystemLookup> {
+    resolver: R,
+    connector: C,
+    lookup: L,
+    telemetry: Arc<dyn Telemetry>,
+    headers: HeaderSource,
+}
+
+/// One connection of an application.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) client: SocketAddr,
+    pub(super) destination: SocketAddr,
+    pub(super) accepted: Instant,
+}
+
+impl<R, C, L> Outbound<R, C, L> {
+    /// The service.
+    pub fn new(resolver: R, connector: C, lookup: L, telemetry: Arc<dyn Telemetry>) -> Self {
+        Self {
+            resolver,
+            connector,
+            lookup,
+            telemetry,
+            headers: HeaderSource::default(),
+        }
+    }
+
+    pub(super) fn resolver(&self) -> &R {
+        &self.resolver
+    }
+
+    pub(super) fn lookup(&self) -> &L {
+        &self.lookup
+    }
+}
+
+impl<R, C, L> Outbound<R, C, L> {
+    async fn serve<I, S>(self, mut accepted: Accepted<I>) -> Result<(), Error>
+    where
+        R: Resolver,
+        L: NameLookup,
+        I: Socket + Sync,
+        S: Socket,
+        C: Service<Leg, Response = Upstream<S>, Error = Error> + Clone + Send + Sync + 'static,
+        C::Future: Send,
+    {
+        let request = Request {
+            client: canonical(accepted.peer),
+            destination: canonical(accepted.local),
+            accepted: Instant::now(),
+        };
+        match self.establish(&request, &accepted.io).await {
+            Ok(established) => established.copy(accepted.io).await,
+            Err(error) => {
+                accepted.io.reset_on_drop();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<S: Socket> Established<S> {
+    /// Gives the connection to the next hop up.
+    pub(super) fn abort(mut self, error: &Error) {
+        if let Upstream::Plain(server) = &mut self.upstream {
+            server.reset_on_drop();
+        }
+        // A tunnel that has not ended is reset by dropping it.
+        self.session.close(Err(error));
+    }
+
+    /// Copies until both sides have ended.
+    pub(super) async fn copy(self, client: impl Socket) -> Result<(), Error> {
+        let Self { session, upstream } = self;
+        let client = Plain::new(client);
+        let copied = match upstream {
+            Upstream::Plain(server) => copy(client, Plain::new(server), session.meter()).await,
+            Upstream::Tunnel(server) => copy(client, server, session.meter()).await,
+        };
+        let result = copied.map_err(Error::Copy);
+        session.close(result.as_ref().copied());
+        result
+    }
+}
+
+impl<R, C, L, I, S> Service<Accepted<I>> for Outbound<R, C, L>
+where
+    R: Resolver,
+    L: NameLookup,
+    I: Socket + Sync,
+    S: Socket,
+    C: Service<Leg, Response = Upstream<S>, Error = Error> + Clone + Send + Sync + 'static,
+    C::Future: Send,
+{
+    type Response = ();
+    type Error = Error;
+    type Future = ConnectionFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, accepted: Accepted<I>) -> ConnectionFuture {
+        ConnectionFuture::new(self.clone().serve(accepted))
+    }
+}

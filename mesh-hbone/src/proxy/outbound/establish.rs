@@ -1,0 +1,132 @@
+//! From a destination to a connection: resolving, and other endpoints when one fails.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use mesh_core::model::Workload;
+use mesh_core::resolve::{Hop, OutboundRequest, OutboundRoute, ResolveError};
+use mesh_core::telemetry::{Direction, Event};
+use tower_service::Service;
+
+use super::{Outbound, Request};
+use crate::io::Socket;
+use crate::proxy::session::Session;
+use crate::proxy::{Error, Leg, NameLookup, Resolver, Upstream};
+
+/// Endpoints that are tried for one connection.
+const ENDPOINTS: usize = 3;
+
+/// Draws for an endpoint that has not been tried: of two equal endpoints, the other one is missed
+/// once in 256 times.
+const DRAWS: usize = 8;
+
+/// A connection to the next hop and its record.
+#[derive(Debug)]
+pub(in crate::proxy) struct Established<S> {
+    pub(in crate::proxy) session: Session,
+    pub(in crate::proxy) upstream: Upstream<S>,
+}
+
+impl<R, C, L> Outbound<R, C, L> {
+    /// Connects to where the request is to go. Whatever fails has been reported.
+    pub(in crate::proxy) async fn establish<S>(
+        &self,
+        request: &Request,
+        client: &(impl Socket + Sync),
+    ) -> Result<Established<S>, Error>
+    where
+        R: Resolver,
+        L: NameLookup,
+        C: Service<Leg, Response = Upstream<S>, Error = Error> + Clone + Send + Sync,
+        C::Future: Send,
+    {
+        let resolved = unless_gone(client, request, async {
+            let local = self.resolver.local().await?;
+            let route = self.route(&local, request).await?;
+            Ok((local, route))
+        });
+        let (local, mut route) = resolved
+            .await
+            .map_err(|error| self.rejected(request, error))?;
+        let mut tried = Vec::new();
+        loop {
+            let hop = route.hop.clone();
+            let error = match self.attempt(&local, request, route, client).await {
+                Ok(established) => return Ok(established),
+                Err(error) => error,
+            };
+            tried.push(hop);
+            if tried.len() == ENDPOINTS || !error.is_worth_another_endpoint() {
+                return Err(error);
+            }
+            route = match self.other_route(&local, request, &tried).await {
+                Some(other) => other,
+                None => return Err(error),
+            };
+            tracing::debug!(
+                destination = %request.destination,
+                error = &error as &dyn std::error::Error,
+                "trying another endpoint"
+            );
+        }
+    }
+
+    async fn route(
+        &self,
+        local: &Arc<Workload>,
+        request: &Request,
+    ) -> Result<OutboundRoute, ResolveError>
+    where
+        R: Resolver,
+    {
+        let wanted = OutboundRequest::new(request.client.ip(), request.destination);
+        self.resolver.outbound(local, &wanted).await
+    }
+
+    /// A route that has not been tried; `None` when there seems to be none.
+    async fn other_route(
+        &self,
+        local: &Arc<Workload>,
+        request: &Request,
+        tried: &[Hop],
+    ) -> Option<OutboundRoute>
+    where
+        R: Resolver,
+    {
+        for _ in 0..DRAWS {
+            let route = self.route(local, request).await.ok()?;
+            if !tried.contains(&route.hop) {
+                return Some(route);
+            }
+        }
+        None
+    }
+
+    /// Reports a connection whose two ends never were known.
+    pub(in crate::proxy) fn rejected(&self, request: &Request, error: Error) -> Error {
+        self.telemetry.record(&Event::Rejected {
+            direction: Direction::Outbound,
+            source: request.client,
+            destination: request.destination,
+            outcome: error.outcome(),
+            error: &error,
+        });
+        error
+    }
+}
+
+/// Does something for a client as long as the client is there.
+pub(super) async fn unless_gone<T>(
+    client: &(impl Socket + Sync),
+    request: &Request,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        // The work first: what is ready is of use even to a client that is about to go.
+        biased;
+        result = work => result,
+        () = poll_fn(|cx| client.poll_gone(cx)) => Err(Error::ClientGone {
+            destination: request.destination,
+        }),
+    }
+}

@@ -1,0 +1,217 @@
+//! Plain connections that reach a local workload.
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use mesh_core::model::Workload;
+use mesh_core::resolve::PassthroughRoute;
+use mesh_core::telemetry::{Connection, Direction, Event, Telemetry};
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::connect::dial;
+use super::inbound::guarded;
+use super::session::Session;
+use super::{
+    Attributes, Authorizer, ConnectionFuture, Dial, DialError, DialFrom, Error, Permit, Resolver,
+    Verdict,
+};
+use crate::copy::{Plain, copy};
+use crate::io::Socket;
+use crate::server::Accepted;
+use crate::sock::canonical;
+
+/// Carries plain TCP connections to a local workload: a service of [`Accepted`] sockets.
+///
+/// [`Accepted::local`] is the address that the client asked for: the original destination of a
+/// redirected connection. Policy is asked without an identity. A connection that is refused, by
+/// policy or by the workload, is reset.
+///
+/// The service is always ready. Its future ends with the connection.
+///
+/// # Errors
+/// [`Error`], after it was reported.
+///
+/// # Cancellation
+/// Dropping the future resets the connection on both sides; it is reported as drained.
+#[derive(Clone, Debug)]
+pub struct Passthrough<R, A, D> {
+    resolver: R,
+    authorizer: A,
+    dialer: D,
+    telemetry: Arc<dyn Telemetry>,
+    preserve: Preserve,
+}
+
+/// Whether the workload sees the client's address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Preserve {
+    Yes,
+    No,
+}
+
+/// One plain connection.
+struct Request {
+    client: SocketAddr,
+    destination: SocketAddr,
+    accepted: Instant,
+}
+
+impl<R, A, D> Passthrough<R, A, D> {
+    /// The service; the workload sees the proxy's address.
+    pub fn new(resolver: R, authorizer: A, dialer: D, telemetry: Arc<dyn Telemetry>) -> Self {
+        Self {
+            resolver,
+            authorizer,
+            dialer,
+            telemetry,
+            preserve: Preserve::No,
+        }
+    }
+
+    /// The same, but the workload sees the client's IP address, where the dialer can do that.
+    #[must_use]
+    pub fn preserving_source(self) -> Self {
+        Self {
+            preserve: Preserve::Yes,
+            ..self
+        }
+    }
+
+    fn rejected(&self, request: &Request, error: Error) -> Error {
+        self.telemetry.record(&Event::Rejected {
+            direction: Direction::Inbound,
+            source: request.client,
+            destination: request.destination,
+            outcome: error.outcome(),
+            error: &error,
+        });
+        error
+    }
+}
+
+impl<R, A, D> Passthrough<R, A, D>
+where
+    R: Resolver,
+    A: Authorizer,
+    D: Service<Dial> + Clone + Send + Sync + 'static,
+    D::Response: Socket,
+    D::Error: Into<DialError>,
+    D::Future: Send,
+{
+    async fn serve<I: Socket + Sync>(self, mut accepted: Accepted<I>) -> Result<(), Error> {
+        let request = Request {
+            client: canonical(accepted.peer),
+            destination: canonical(accepted.local),
+            accepted: Instant::now(),
+        };
+        let (local, route) = match self.resolve(&request).await {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                accepted.io.reset_on_drop();
+                return Err(self.rejected(&request, error));
+            }
+        };
+        let connection = describe(&request, &local, &route);
+        let session = Session::open(&self.telemetry, request.accepted, connection);
+        let connected = self.connect(&request, &local, &route, &accepted.io).await;
+        let result = match connected {
+            Ok((mut permit, upstream)) => {
+                let (client, server) = (Plain::new(accepted.io), Plain::new(upstream));
+                let carried = async {
+                    let copied = copy(client, server, session.meter()).await;
+                    copied.map_err(Error::Copy)
+                };
+                guarded(&mut permit, carried).await
+            }
+            Err(error) => {
+                accepted.io.reset_on_drop();
+                Err(error)
+            }
+        };
+        session.close(result.as_ref().copied());
+        result
+    }
+
+    async fn resolve(&self, request: &Request) -> Result<(Arc<Workload>, PassthroughRoute), Error> {
+        let local = self.resolver.local().await?;
+        let route = self
+            .resolver
+            .passthrough(&local, request.client, request.destination)
+            .await?;
+        Ok((local, route))
+    }
+
+    /// Asks policy, then dials.
+    async fn connect(
+        &self,
+        request: &Request,
+        local: &Arc<Workload>,
+        route: &PassthroughRoute,
+        client: &(impl Socket + Sync),
+    ) -> Result<(Permit, D::Response), Error> {
+        let verdict = self.authorizer.authorize(&Attributes {
+            source: request.client,
+            identity: None,
+            destination: route.destination,
+            workload: local,
+        });
+        let mut permit = match verdict {
+            Verdict::Allow(permit) => permit,
+            Verdict::Deny { reason } => return Err(Error::Denied { reason }),
+        };
+        let from = match self.preserve {
+            Preserve::Yes => DialFrom::Preserve(request.client.ip()),
+            Preserve::No => DialFrom::Any,
+        };
+        let mut dialer = self.dialer.clone();
+        let connect = async {
+            tokio::select! {
+                biased;
+                result = dial(&mut dialer, Dial::new(route.destination).from(from)) => {
+                    result.map_err(Error::Dial)
+                }
+                () = std::future::poll_fn(|cx| client.poll_gone(cx)) => {
+                    Err(Error::ClientGone { destination: route.destination })
+                }
+            }
+        };
+        let upstream = guarded(&mut permit, connect).await?;
+        Ok((permit, upstream))
+    }
+}
+
+fn describe(request: &Request, local: &Arc<Workload>, route: &PassthroughRoute) -> Connection {
+    let mut connection = Connection::new(Direction::Inbound, request.client, request.destination);
+    connection.source = route.source.clone();
+    connection.destination = Some(local.clone());
+    connection.service = route.service.clone();
+    connection
+}
+
+impl<R, A, D, I> Service<Accepted<I>> for Passthrough<R, A, D>
+where
+    R: Resolver,
+    A: Authorizer,
+    I: Socket + Sync,
+    D: Service<Dial> + Clone + Send + Sync + 'static,
+    D::Response: Socket,
+    D::Error: Into<DialError>,
+    D::Future: Send,
+{
+    type Response = ();
+    type Error = Error;
+    type Future = ConnectionFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, accepted: Accepted<I>) -> ConnectionFuture {
+        ConnectionFuture::new(self.clone().serve(accepted))
+    }
+}

@@ -1,0 +1,45 @@
+//! Chance for the decisions of this thread.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use mesh_core::random::Random;
+
+/// Random numbers for spreading load and for ids: fast, without a lock, not for secrets.
+///
+/// Every thread has a sequence of its own, seeded by the operating system (through the keys of
+/// [`RandomState`]). SplitMix64 of Steele, Lea and Flood, 2014.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "no state of its own")]
+pub struct ThreadRandom;
+
+thread_local! {
+    static STATE: Cell<u64> = Cell::new(RandomState::new().build_hasher().finish());
+}
+
+impl Random for ThreadRandom {
+    fn next(&mut self) -> u64 {
+        STATE.with(|state| {
+            let sum = state.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+            state.set(sum);
+            let mut z = sum;
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^ (z >> 31)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Random, ThreadRandom};
+
+    #[test]
+    fn numbers_differ_within_and_between_threads() {
+        let draw = || [ThreadRandom.next(), ThreadRandom.next()];
+        let here = draw();
+        let there = std::thread::spawn(draw).join().unwrap();
+        assert_ne!(here[0], here[1]);
+        assert_ne!(here, there);
+    }
+}
