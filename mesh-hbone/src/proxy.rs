@@ -29,6 +29,8 @@ mod random;
 mod resolver;
 mod session;
 mod socks5;
+#[cfg(test)]
+mod testing;
 
 pub use accept::{Accept, AcceptOptions, TcpAcceptor, serve};
 pub use authorize::{AllowAll, Attributes, Authorizer, Permit, Verdict};

@@ -219,3 +219,54 @@ impl<S: TcpSockets + Clone> Service<SocketAddr> for TcpDialer<S> {
         self.call(Dial::new(address))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refused_connection_says_so() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut dialer = TcpDialer::new(SocketOptions::default());
+        drop(dialer.call(address).await.unwrap());
+        drop(listener);
+        let error = dialer.call(Dial::new(address)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_does_not_answer_is_given_up_after_10_seconds() {
+        // A listener whose backlog is full ignores whoever else wants to connect.
+        let listener = tokio::net::TcpSocket::new_v4().unwrap();
+        listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut dialer = TcpDialer::new(SocketOptions::default());
+        let mut waiting = Vec::new();
+        for _ in 0..8 {
+            let began = tokio::time::Instant::now();
+            match dialer.call(address).await {
+                Ok(stream) => waiting.push(stream),
+                Err(error) => {
+                    assert!(matches!(error, DialError::Timeout { .. }), "{error:?}");
+                    assert_eq!(began.elapsed(), TcpDialer::<HostSockets>::DEFAULT_TIMEOUT);
+                    return;
+                }
+            }
+        }
+        panic!("the backlog takes {} connections", waiting.len());
+    }
+
+    #[tokio::test]
+    async fn the_loopback_address_is_used_when_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dial = Dial::new(listener.local_addr().unwrap()).from(DialFrom::Loopback);
+        let mut dialer = TcpDialer::new(SocketOptions::default());
+        let stream = dialer.call(dial).await.unwrap();
+        assert!(stream.local_addr().unwrap().ip().is_loopback());
+    }
+}
