@@ -1,5 +1,16 @@
 //! Certificates and pairs of ends for the tests.
-#![allow(dead_code, unreachable_pub, missing_debug_implementations, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+pub mod frames;
+pub mod peers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
