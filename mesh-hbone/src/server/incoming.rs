@@ -113,6 +113,14 @@ impl Incoming {
         self.answer(refusal.status());
     }
 
+    /// Resets the stream in a way that tells the peer that nothing was done (RFC 9113 §8.7): it may
+    /// ask again.
+    pub(super) fn turn_away(mut self) {
+        if let Some((mut respond, _)) = self.pending.take() {
+            respond.send_reset(h2::Reason::REFUSED_STREAM);
+        }
+    }
+
     /// Resolves when the peer has reset the request or gone: whatever is done for it can stop.
     ///
     /// # Cancellation

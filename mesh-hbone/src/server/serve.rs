@@ -27,6 +27,10 @@ use crate::keepalive::Keepalive;
 use crate::peer::Peer;
 use crate::records::{self, Flusher, Records};
 
+/// Requests that one connection may have handlers for, in multiples of its concurrent streams. A
+/// stream that its peer resets is not counted by HTTP/2 any more, but its handler may still run.
+const HANDLERS_PER_STREAM: usize = 2;
+
 /// Time for the last bytes of a connection that ends.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -86,6 +90,7 @@ where
         peer,
         shared,
         retiring: false,
+        handlers: Arc::default(),
     };
     driver.keepalive = Keepalive::new(&shared.http2, driver.connection.ping_pong());
     let result = poll_fn(|cx| {
@@ -142,6 +147,8 @@ struct Driver<'a, IO, S> {
     peer: Arc<Peer>,
     shared: &'a Shared,
     retiring: bool,
+    /// Every running handler holds one.
+    handlers: Arc<()>,
 }
 
 impl<IO, S> Driver<'_, IO, S>
@@ -190,11 +197,20 @@ where
             });
             return incoming.refuse(Refusal::BadRequest);
         }
-        tokio::spawn(handle(self.service.clone(), incoming));
+        let streams = self.shared.http2.max_concurrent_streams();
+        let limit = usize::try_from(streams).unwrap_or(usize::MAX);
+        if Arc::strong_count(&self.handlers) > limit.saturating_mul(HANDLERS_PER_STREAM) {
+            return incoming.turn_away();
+        }
+        tokio::spawn(handle(
+            self.service.clone(),
+            incoming,
+            self.handlers.clone(),
+        ));
     }
 }
 
-async fn handle<S>(mut service: S, incoming: Incoming)
+async fn handle<S>(mut service: S, incoming: Incoming, _counted: Arc<()>)
 where
     S: Service<Incoming, Response = ()>,
     S::Error: Into<BoxError>,
