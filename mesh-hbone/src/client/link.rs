@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -84,6 +84,13 @@ impl Link {
     pub(super) fn limit(&self, configured: usize) -> usize {
         // A peer that allows none for the moment is waited for on the connection.
         configured.min(self.send.current_max_send_streams()).max(1)
+    }
+
+    /// Whether the peer takes no new streams, having said so with a GOAWAY, or the connection has
+    /// failed.
+    pub(super) fn is_closing(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        matches!(self.sender().poll_ready(&mut cx), Poll::Ready(Err(_)))
     }
 
     pub(super) fn is_retired(&self) -> bool {

@@ -213,6 +213,14 @@ impl Drop for Pool {
     }
 }
 
+impl Entry {
+    fn least_loaded(&self, max_streams: usize) -> Option<Arc<Link>> {
+        let with_room = |link: &&Arc<Link>| link.live() < link.limit(max_streams);
+        let with_room = self.links.iter().filter(with_room);
+        with_room.min_by_key(|link| link.live()).cloned()
+    }
+}
+
 impl Entries {
     /// The connection with the fewest streams that has room, else a dial that will have.
     fn find(&mut self, key: &Key, credential: &Credential, max_streams: usize) -> Found {
@@ -227,13 +235,13 @@ impl Entries {
             !link.is_retired()
         });
         self.count = self.count.saturating_sub(before - entry.links.len());
-        let with_room = |link: &&Arc<Link>| link.live() < link.limit(max_streams);
-        if let Some(link) = entry
-            .links
-            .iter()
-            .filter(with_room)
-            .min_by_key(|link| link.live())
-        {
+        while let Some(link) = entry.least_loaded(max_streams) {
+            if link.is_closing() {
+                link.retire();
+                entry.links.retain(|other| !Arc::ptr_eq(other, &link));
+                self.count = self.count.saturating_sub(1);
+                continue;
+            }
             let slot = link.take_slot();
             let full = |link: &Arc<Link>| link.live() >= link.limit(max_streams);
             let now_full = entry.dials.is_empty() && entry.links.iter().all(full);

@@ -45,9 +45,7 @@ pub(super) async fn request(
         let (answer, send) = ready.send_request(head, false).map_err(unprocessed)?;
         match answer.await {
             Ok(answer) => Ok((answer, send)),
-            Err(source) if source.reason() == Some(h2::Reason::REFUSED_STREAM) => {
-                Err(unprocessed(source))
-            }
+            Err(source) if is_unprocessed(&source) => Err(unprocessed(source)),
             Err(source) => Err(Failed::Final(
                 link.verdict().unwrap_or(Error::Http2 { endpoint, source }),
             )),
@@ -72,4 +70,11 @@ pub(super) async fn request(
         headers,
         Some(slot.hold()),
     ))
+}
+
+/// Whether the peer says that it did nothing for the request (RFC 9113 §8.7): it refused the
+/// stream, or went away with a last stream before it, which is when the library ends a stream with
+/// the GOAWAY of the peer.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.reason() == Some(h2::Reason::REFUSED_STREAM) || error.is_go_away() && error.is_remote()
 }
