@@ -212,6 +212,11 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Wire<IO> {
         next.await.expect("no frame came")
     }
 
+    /// The next frame, however long it takes.
+    pub async fn next_or_pending(&mut self) -> Option<Frame> {
+        self.frames.recv().await
+    }
+
     /// The next frame of a kind; others are skipped.
     pub async fn next_of(&mut self, kind: u8) -> Frame {
         loop {

@@ -11,6 +11,7 @@
 
 pub mod frames;
 pub mod peers;
+pub mod pipes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
