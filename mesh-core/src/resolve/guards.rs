@@ -29,7 +29,6 @@ pub(super) fn outbound_hop(
     hop: &Hop,
 ) -> Result<(), ResolveError> {
     let reached = match hop {
-        Hop::Passthrough { to } => Some(*to),
         Hop::Tcp {
             to: HopAddress::Ip(to),
         } => Some(*to),
@@ -48,7 +47,9 @@ pub(super) fn outbound_hop(
             authority: TunnelAuthority::OfDialledIp(_),
             ..
         }
-        | Hop::DoubleHbone { .. } => None,
+        | Hop::DoubleHbone { .. }
+        // The destination, which was checked.
+        | Hop::Passthrough { .. } => None,
     };
     reached.map_or(Ok(()), |to| refuse_own_listener(config, source, to))
 }

@@ -115,6 +115,15 @@ fn plain_tcp_does_not_end_at_the_proxy_whatever_the_address() {
         to("10.1.0.2:0"),
         Err(ResolveError::InvalidDestination { .. })
     ));
+    let mapped = addr("[::ffff:10.1.0.1]:999");
+    let route = passthrough(
+        &snapshot,
+        &config,
+        local,
+        mapped,
+        addr("[::ffff:10.1.0.2]:80"),
+    );
+    assert_eq!(route.unwrap().source.unwrap().name(), "client");
     let route = to("10.1.0.2:80").unwrap();
     assert_eq!(route.destination, addr("10.1.0.2:80"));
     assert_eq!(route.source.unwrap().name(), "client");
@@ -234,6 +243,14 @@ fn connections_around_a_waypoint_are_refused_where_that_is_asked_for() {
         let lenient = inbound(&snapshot, &ResolveConfig::new(), local, &request);
         assert!(lenient.is_ok(), "{name}: off by default");
     }
+    // Nor can one be told who is on the other side of a gateway.
+    let waypoint = id("wp");
+    let authority = "10.1.0.2:80".parse().unwrap();
+    let mut request = InboundRequest::new(addr("10.1.0.9:5"), addr("10.1.0.2:15008"), &authority);
+    request.peer_identity = Some(&waypoint);
+    request.from_other_network = true;
+    let local = snapshot.workload(&pod("web", &[]).uid).unwrap();
+    assert!(inbound(&snapshot, &strict, local, &request).is_err());
     // Plain TCP proves nothing.
     let plain = |local: &str, to: &str| {
         let local = snapshot.workload(&pod(local, &[]).uid).unwrap();

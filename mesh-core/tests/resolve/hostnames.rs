@@ -18,6 +18,9 @@ fn host_names_of_the_mesh_have_an_address_to_go_on_with() {
             tcp_pod("other", &["10.1.0.8"])
                 .namespace("other")
                 .with(|w| w.hostname = "vm2.example".into()),
+            tcp_pod("far", &["10.1.0.9"])
+                .network("remote")
+                .with(|w| w.hostname = "vm3.example".into()),
             tcp_pod("dns", &[]).with(|w| w.hostname = "dns.example".into()),
         ],
         vec![
@@ -56,6 +59,12 @@ fn host_names_of_the_mesh_have_an_address_to_go_on_with() {
         (
             "workload of another namespace",
             "vm2.example",
+            IpFamily::V4,
+            "",
+        ),
+        (
+            "workload of another network",
+            "vm3.example",
             IpFamily::V4,
             "",
         ),

@@ -325,6 +325,35 @@ fn an_application_tunnel_is_told_the_destination() {
 }
 
 #[test]
+fn a_port_of_the_proxy_is_not_asked_for_even_where_the_tunnel_replaces_it() {
+    let table = [(
+        "port of the proxy",
+        "wp",
+        "10.2.0.1:15008",
+        "503 recursive call: 10.1.0.9:15008 leads back to this proxy",
+    )];
+    check(&sandwich(Some(ApplicationProtocol::Proxy), 15088), &table);
+}
+
+#[test]
+fn the_waypoint_of_another_network_with_the_same_address_is_another() {
+    let mesh = snapshot(
+        vec![
+            pod("wp", &["10.1.0.9"]),
+            pod("far-wp", &["10.1.0.9"]).network("remote"),
+        ],
+        vec![service("web", &["10.2.0.1"]).waypoint(by_ip_on("remote", "10.1.0.9", 15008))],
+    );
+    let refused = [(
+        "",
+        "wp",
+        "10.2.0.1:80",
+        "400 ip mismatch: 10.1.0.9 != 10.2.0.1",
+    )];
+    check(&mesh, &refused);
+}
+
+#[test]
 fn an_application_tunnel_may_be_on_the_workloads_address() {
     let mut config = ResolveConfig::new();
     config.localhost_app_tunnel = false;

@@ -101,6 +101,24 @@ fn a_service_on_another_network_is_asked_for_by_name_through_the_gateway() {
 }
 
 #[test]
+fn a_gateway_service_needs_the_port_even_with_an_application_tunnel() {
+    let tunnelled = pod("gw", &["10.9.0.1"])
+        .network("remote")
+        .of("gw-service", &[])
+        .tunnel(mesh_core::model::ApplicationProtocol::Proxy, 15088);
+    let hop = |port| {
+        let remote = placeholder(by_name_at("gw-service.default", port));
+        let mesh = Mesh::new(
+            vec![tunnelled.clone(), remote],
+            vec![web(), gateway_service()],
+        );
+        mesh.hop("10.2.0.1:80")
+    };
+    assert!(hop(15009).starts_with("double 10.9.0.1:15010 "));
+    assert!(hop(15008).starts_with("error: network gateway default/gw-service.default "));
+}
+
+#[test]
 fn an_endpoint_on_another_network_without_gateway_is_not_reached() {
     let remote = |ips: &[&str]| pod("remote", ips).network("remote").of("web", &[]);
     let hop = |workload| Mesh::new(vec![workload], vec![web()]).hop("10.2.0.1:80");

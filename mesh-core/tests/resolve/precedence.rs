@@ -196,3 +196,15 @@ fn an_address_that_is_workload_and_service_goes_through_the_services_waypoint() 
         "tcp 10.2.0.1:8080"
     );
 }
+
+#[test]
+fn references_of_the_mesh_itself_see_private_services() {
+    let waypoint = private(at(service("wp", &[]).namespace("infra"), "10.2.0.9"));
+    let endpoint = pod("wp", &["10.1.0.9"]).of("wp", &[]).with(|w| {
+        w.services[0].0.namespace = "infra".into();
+    });
+    let web = service("web", &["10.2.0.1"]).waypoint(by_ip("10.2.0.9"));
+    let mesh = Mesh::new(vec![endpoint], vec![waypoint, web]);
+    let through = "hbone 10.1.0.9:15008 for 10.2.0.1:80 as wp";
+    assert_eq!(mesh.hop("10.2.0.1:80"), through);
+}

@@ -261,7 +261,7 @@ fn check_authority(case: &Case, route: &OutboundRoute) -> Result<(), TestCaseErr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn the_authority_follows_the_hop(case in some_case(), random: u64) {
