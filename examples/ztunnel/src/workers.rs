@@ -1,0 +1,134 @@
+//! The worker threads: each has its own runtime, its own listeners and its own tunnel pool, so
+//! that a connection stays on one core.
+
+mod listeners;
+mod services;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use mesh_core::credential::CertificateSource;
+use mesh_core::drain::Drain;
+use mesh_core::identity::SpiffeId;
+use mesh_core::store::MeshStore;
+use mesh_core::tls::TlsContext;
+use mesh_hbone::ConfigError;
+use mesh_hbone::proxy::SystemLookup;
+use mesh_hbone::server::HandshakeGate;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::config::Settings;
+use crate::telemetry::Metrics;
+use listeners::Listeners;
+
+/// Time for a runtime to let go of work that blocks, such as a name lookup.
+const RUNTIME_END: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) store: Arc<MeshStore>,
+    pub(crate) certificates: Arc<dyn CertificateSource>,
+    pub(crate) tls: Arc<TlsContext>,
+    pub(crate) identity: SpiffeId,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) lookup: SystemLookup,
+    pub(crate) gate: HandshakeGate,
+}
+
+/// Why the workers could not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("cannot listen for {what} connections at {address}")]
+    Listen {
+        what: &'static str,
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot start worker {index}")]
+    Worker {
+        index: usize,
+        #[source]
+        source: io::Error,
+    },
+    #[error("a setting of HTTP/2 or of the pool is not usable")]
+    Setting(#[from] ConfigError),
+}
+
+/// The running worker threads.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    end: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Binds every listener, then starts the threads.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub(crate) fn start(shared: &Shared, drain: &Drain) -> Result<Self, StartError> {
+        let count = shared.settings.workers.get();
+        listeners::check_free(shared)?;
+        let mut prepared = Vec::with_capacity(count);
+        for index in 0..count {
+            let error = |source| StartError::Worker { index, source };
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(error)?;
+            // Sockets belong to the runtime that is entered when they are made.
+            let listeners = {
+                let _entered = runtime.enter();
+                Listeners::bind(shared, count > 1)?
+            };
+            prepared.push((runtime, services::Services::new(shared, listeners, drain)?));
+        }
+        let (end, ended) = watch::channel(false);
+        let mut workers = Self {
+            end,
+            threads: Vec::with_capacity(count),
+        };
+        for (index, (runtime, services)) in prepared.into_iter().enumerate() {
+            let (ended, drain) = (ended.clone(), drain.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("ztunnel-{index}"))
+                .spawn(move || run(runtime, services, drain, ended))
+                .map_err(|source| StartError::Worker { index, source })?;
+            workers.threads.push(thread);
+        }
+        Ok(workers)
+    }
+
+    /// Ends the threads, with whatever still runs on them.
+    pub(crate) fn stop(self) {
+        // Fails only when all threads have ended.
+        let _ = self.end.send(true);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker thread panicked");
+            }
+        }
+    }
+}
+
+fn run(
+    runtime: Runtime,
+    services: services::Services,
+    drain: Drain,
+    mut ended: watch::Receiver<bool>,
+) {
+    runtime.block_on(async move {
+        services.spawn(&drain);
+        // The listeners and connections hold the drain from here on.
+        drop(drain);
+        // An error means that the workers were dropped, which also ends them.
+        let _ = ended.wait_for(|ended| *ended).await;
+    });
+    runtime.shutdown_timeout(RUNTIME_END);
+}

@@ -1,0 +1,178 @@
+//! The layers that a connection passes through, composed for one worker.
+
+use std::sync::Arc;
+
+use mesh_core::drain::Drain;
+use mesh_core::resolve::{IllegalPorts, ResolveConfig};
+use mesh_core::telemetry::{Direction, Telemetry};
+use mesh_hbone::proxy::{
+    AcceptOptions, AllowAll, HopConnector, Inbound, InboundOptions, LocalWorkload, MeshResolver,
+    Outbound, Passthrough, Socks5, SystemLookup, TcpAcceptor, TcpDialer, serve,
+};
+use mesh_hbone::server::{Server, ServerLayer};
+use mesh_hbone::sock::Listener;
+use mesh_hbone::{Client, ClientLayer, ConfigError, Http2Config};
+use tower_layer::Layer;
+
+use super::Shared;
+use super::listeners::Listeners;
+use crate::config::Settings;
+
+type Connector = HopConnector<TcpDialer, Client<TcpDialer>>;
+
+/// The listeners and services of one worker.
+///
+/// ```text
+/// outbound:  accept -> original destination -> resolve -> record -> connect -> copy
+/// SOCKS5:    accept -> handshake            -> resolve -> record -> connect -> copy
+/// HBONE:     accept -> mutual TLS -> CONNECT -> resolve -> record -> authorize -> dial -> 200 -> copy
+/// plaintext: accept -> original destination -> resolve -> record -> authorize -> dial -> copy
+/// ```
+pub(super) struct Services {
+    listeners: Listeners,
+    shared: Shared,
+    outbound: Outbound<MeshResolver, Connector, SystemLookup>,
+    hbone: Server<Inbound<MeshResolver, AllowAll, TcpDialer>>,
+    plaintext: Passthrough<MeshResolver, AllowAll, TcpDialer>,
+}
+
+impl Services {
+    pub(super) fn new(
+        shared: &Shared,
+        listeners: Listeners,
+        drain: &Drain,
+    ) -> Result<Self, ConfigError> {
+        let settings = &shared.settings;
+        let telemetry: Arc<dyn Telemetry> = shared.metrics.clone();
+        let resolver = resolver(shared);
+        let dialer = TcpDialer::new(settings.net.sockets);
+        let client = client(shared)?.layer(dialer.clone());
+        let outbound = Outbound::new(
+            resolver.clone(),
+            HopConnector::new(dialer.clone(), client),
+            shared.lookup.clone(),
+            telemetry.clone(),
+        );
+        let mut options = InboundOptions::default();
+        options.baggage = settings.response_baggage;
+        options.preserve_source = preserve(settings, &listeners.inbound_hbone);
+        let inbound = Inbound::new(
+            resolver.clone(),
+            AllowAll,
+            dialer.clone(),
+            telemetry.clone(),
+        )
+        .with_options(options);
+        let mut plaintext = Passthrough::new(resolver, AllowAll, dialer, telemetry);
+        if preserve(settings, &listeners.inbound_plaintext) {
+            plaintext = plaintext.preserving_source();
+        }
+        Ok(Self {
+            listeners,
+            hbone: server(shared, drain)?.layer(inbound),
+            outbound,
+            plaintext,
+            shared: shared.clone(),
+        })
+    }
+
+    /// Starts to serve, on the current runtime.
+    pub(super) fn spawn(self, drain: &Drain) {
+        let sockets = self.shared.settings.net.sockets;
+        let options =
+            |direction| AcceptOptions::new(direction, self.shared.metrics.clone() as Arc<_>);
+        let Listeners {
+            outbound,
+            inbound_plaintext,
+            inbound_hbone,
+            socks5,
+        } = self.listeners;
+        if let Some(listener) = socks5 {
+            tokio::spawn(serve(
+                TcpAcceptor::direct(listener.socket, sockets),
+                Socks5::new(self.outbound.clone()),
+                options(Direction::Outbound),
+                drain.clone(),
+            ));
+        }
+        tokio::spawn(serve(
+            TcpAcceptor::redirected(outbound.socket, sockets),
+            self.outbound,
+            options(Direction::Outbound),
+            drain.clone(),
+        ));
+        tokio::spawn(serve(
+            TcpAcceptor::redirected(inbound_plaintext.socket, sockets),
+            self.plaintext,
+            options(Direction::Inbound),
+            drain.clone(),
+        ));
+        tokio::spawn(serve(
+            TcpAcceptor::direct(inbound_hbone.socket, sockets),
+            self.hbone,
+            options(Direction::Inbound),
+            drain.clone(),
+        ));
+    }
+}
+
+fn preserve(settings: &Settings, listener: &Listener) -> bool {
+    settings.original_source.unwrap_or(listener.transparent)
+}
+
+fn resolver(shared: &Shared) -> MeshResolver {
+    let settings = &shared.settings;
+    let listen = &settings.listen;
+    let mut config = ResolveConfig::new();
+    config.illegal_ports = IllegalPorts::new(
+        [
+            listen.outbound,
+            listen.inbound_plaintext,
+            listen.inbound_hbone,
+        ]
+        .into_iter()
+        .chain(listen.socks5)
+        .map(|address| address.port()),
+    );
+    config.localhost_app_tunnel = settings.localhost_app_tunnel;
+    config.ipv6 = settings.ipv6;
+    let local = LocalWorkload::Pod {
+        namespace: settings.workload.namespace.clone(),
+        name: settings.workload.name.clone(),
+        service_account: settings.workload.service_account.clone(),
+        node: settings.node.clone(),
+    };
+    MeshResolver::new(shared.store.watch(), config, local)
+}
+
+fn http2(settings: &Settings) -> Result<Http2Config, ConfigError> {
+    let mut builder = Http2Config::builder();
+    if let Some(bytes) = settings.net.stream_window {
+        builder = builder.stream_window(bytes);
+    }
+    if let Some(bytes) = settings.net.frame_size {
+        builder = builder.frame_size(bytes);
+    }
+    builder.build()
+}
+
+fn client(shared: &Shared) -> Result<ClientLayer, ConfigError> {
+    let settings = &shared.settings;
+    let mut builder = ClientLayer::builder(shared.certificates.clone(), shared.tls.clone())
+        .http2(http2(settings)?)
+        .idle_release(settings.net.unused_release);
+    if let Some(streams) = settings.net.max_streams {
+        builder = builder.max_streams_per_connection(streams);
+    }
+    builder.build()
+}
+
+fn server(shared: &Shared, drain: &Drain) -> Result<ServerLayer, ConfigError> {
+    let identity = shared.identity.clone();
+    ServerLayer::builder(identity, shared.certificates.clone(), shared.tls.clone())
+        .http2(http2(&shared.settings)?)
+        .handshake_gate(shared.gate.clone())
+        .telemetry(shared.metrics.clone())
+        .drain(drain.clone())
+        .build()
+}
