@@ -19,6 +19,31 @@ use crate::snapshot::MeshSnapshot;
 /// A destination that the mesh does not know is passed through. Chance decides between weighted
 /// waypoints and between endpoints.
 ///
+/// ```
+/// use mesh_core::model::{TunnelProtocol, WorkloadSpec};
+/// use mesh_core::resolve::{Hop, OutboundRequest, ResolveConfig, outbound};
+/// use mesh_core::store::MeshStore;
+///
+/// let pod = |name: &str, ip: &str| WorkloadSpec {
+///     uid: name.into(),
+///     namespace: "default".into(),
+///     trust_domain: "cluster.local".into(),
+///     service_account: name.into(),
+///     ips: vec![ip.parse().unwrap()],
+///     tunnel_protocol: TunnelProtocol::Hbone,
+///     ..WorkloadSpec::default()
+/// };
+/// let store = MeshStore::new();
+/// store.replace_all(vec![pod("client", "10.0.0.1"), pod("server", "10.0.0.2")], vec![]);
+///
+/// let mesh = store.snapshot();
+/// let client = mesh.workload("client").unwrap();
+/// let request = OutboundRequest::new("10.0.0.1".parse()?, "10.0.0.2:80".parse()?);
+/// let route = outbound(&mesh, &ResolveConfig::new(), client, &request, &mut || 0)?;
+/// assert!(matches!(route.hop, Hop::Hbone { to, .. } if to.port() == 15008));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ResolveError`] when the destination is known but cannot be reached, or is the proxy itself. The
 /// connection is then to be dropped.
