@@ -102,16 +102,14 @@ impl Ends for Tunnel {}
 /// # Cancellation
 /// Dropping the future resets both sides.
 pub async fn copy<C: Ends, S: Ends>(client: C, server: S, meter: &Meter) -> Result<(), CopyError> {
-    let mut pair = Pair {
-        client,
-        server,
-        to_server: Flow::default(),
-        to_client: Flow::default(),
-    };
+    let mut pair = Pair::new(client, server);
     poll_fn(|cx| pair.poll(cx, meter)).await
 }
 
-struct Pair<C: End, S: End> {
+/// The two sides of a copy, for futures that have more to wait for. Dropping it before the end
+/// resets both.
+#[derive(Debug)]
+pub(crate) struct Pair<C: End, S: End> {
     client: C,
     server: S,
     to_server: Flow,
@@ -119,7 +117,21 @@ struct Pair<C: End, S: End> {
 }
 
 impl<C: End, S: End> Pair<C, S> {
-    fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<Result<(), CopyError>> {
+    pub(crate) fn new(client: C, server: S) -> Self {
+        Self {
+            client,
+            server,
+            to_server: Flow::default(),
+            to_client: Flow::default(),
+        }
+    }
+
+    /// Copies what can be copied now; ready when both sides have ended. Not to be polled again then.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        meter: &Meter,
+    ) -> Poll<Result<(), CopyError>> {
         let Self {
             client,
             server,

@@ -16,6 +16,7 @@
 
 mod accept;
 mod authorize;
+mod carry;
 mod connect;
 mod dial;
 mod error;

@@ -7,6 +7,7 @@ mod tests;
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mesh_core::drain::Drain;
@@ -64,18 +65,19 @@ impl AcceptOptions {
 ///
 /// When the drain begins, the listener is closed, and connections go on until they end or the
 /// drain's deadline drops them. This function returns when the listener is closed; whoever began the
-/// drain waits for its participants.
+/// drain waits for its participants. A service that is not ready holds accepting up; one that fails to
+/// become ready closes the listener.
 ///
 /// Must be called in a tokio runtime.
 ///
 /// # Cancellation
 /// Dropping the future closes the listener; connections go on.
-pub async fn serve<A, S>(mut listener: A, service: S, options: AcceptOptions, drain: Drain)
+pub async fn serve<A, S>(mut listener: A, mut service: S, options: AcceptOptions, drain: Drain)
 where
     A: Accept,
     S: Service<Accepted<A::Io>, Response = ()> + Clone + Send + 'static,
     S::Error: std::error::Error + Send + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
 {
     let room = Arc::new(Semaphore::new(
         options.connections.clamp(1, Semaphore::MAX_PERMITS),
@@ -86,36 +88,44 @@ where
             backoff.pause().await;
             // Fails only when the semaphore is closed, which nobody does.
             let place = room.clone().acquire_owned().await.ok();
-            (place, listener.accept().await)
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            Ok::<_, S::Error>((place, listener.accept().await))
         };
-        let (place, accepted) = tokio::select! {
+        let next = tokio::select! {
             // The end first: a busy listener must not put it off.
             biased;
             () = drain.draining() => return,
             next = next => next,
         };
-        match accepted {
-            Ok(accepted) => {
+        match next {
+            Ok((place, Ok(accepted))) => {
                 backoff.reset();
                 let socket = OpenSocket::new(&options, place);
-                tokio::spawn(run(service.clone(), accepted, socket, drain.clone()));
+                let peer = accepted.peer;
+                // The one that was polled is called; its clone takes its place.
+                let clone = service.clone();
+                let life = std::mem::replace(&mut service, clone).call(accepted);
+                tokio::spawn(run(life, peer, socket, drain.clone()));
             }
-            Err(error) => backoff.failed(&error),
+            Ok((_, Err(error))) => backoff.failed(&error),
+            Err(error) => return failed(&error),
         }
     }
 }
 
+fn failed<E: std::error::Error + 'static>(error: &E) {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "the service of a listener failed, closing it"
+    );
+}
+
 /// One connection, until it ends or the drain's deadline.
-async fn run<I, S>(mut service: S, accepted: Accepted<I>, socket: OpenSocket, drain: Drain)
+async fn run<F, E>(life: F, peer: SocketAddr, socket: OpenSocket, drain: Drain)
 where
-    S: Service<Accepted<I>, Response = ()>,
-    S::Error: std::error::Error + Send + 'static,
+    F: Future<Output = Result<(), E>>,
+    E: std::error::Error + 'static,
 {
-    let peer = accepted.peer;
-    let life = async {
-        poll_fn(|cx| service.poll_ready(cx)).await?;
-        service.call(accepted).await
-    };
     let ended = tokio::select! {
         result = life => result,
         () = drain.forced() => return,

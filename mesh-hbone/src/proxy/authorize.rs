@@ -1,13 +1,16 @@
 //! The hook by which policy decides about connections.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::Workload;
+
+use super::Error;
 
 /// What policy may know about a connection that arrived at a local workload.
 ///
@@ -65,11 +68,24 @@ impl Permit {
         }
     }
 
-    /// Resolves with the reason when the permission is withdrawn.
-    pub(crate) async fn revoked(&mut self) -> Box<str> {
+    /// Ready with the reason when the permission is withdrawn. Not to be polled again then.
+    pub(super) fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<Box<str>> {
         match &mut self.revoked {
-            Some(revoked) => revoked.await,
-            None => std::future::pending().await,
+            Some(revoked) => revoked.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Does something as long as it is permitted.
+    pub(super) async fn guard<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            // The permit first: nothing more is done once it is withdrawn.
+            biased;
+            reason = poll_fn(|cx| self.poll_revoked(cx)) => Err(Error::Revoked { reason }),
+            result = work => result,
         }
     }
 }

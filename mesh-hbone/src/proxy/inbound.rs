@@ -15,13 +15,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::carry::{Carrying, carry};
 use super::headers::HeaderSource;
 use super::session::Session;
 use super::{Authorizer, ConnectionFuture, Dial, DialError, Error, Permit, Resolver};
-use crate::copy::{Plain, copy};
+use crate::copy::Plain;
 use crate::io::Socket;
 use crate::server::{Incoming, Refusal};
-use crate::tunnel::Tunnel;
 
 /// What an [`Inbound`] service does beside the necessary.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -123,9 +123,9 @@ where
     D::Error: Into<DialError>,
     D::Future: Send,
 {
-    async fn serve(self, mut incoming: Incoming) -> Result<(), Error> {
+    async fn serve(self, mut incoming: Incoming) -> Result<Carrying, Error> {
         match self.admit(&mut incoming, Instant::now()).await {
-            Ok(admitted) => admitted.carry(incoming).await,
+            Ok(admitted) => admitted.begin(incoming).await,
             Err(Refused { refusal, error }) => {
                 incoming.refuse(refusal);
                 Err(error)
@@ -149,50 +149,33 @@ impl<R, A, D> Inbound<R, A, D> {
 }
 
 impl<S: Socket> Admitted<S> {
-    /// Answers 200 and copies until both sides have ended or the permission is withdrawn.
-    async fn carry(self, incoming: Incoming) -> Result<(), Error> {
-        let Self {
-            session,
-            mut permit,
-            upstream,
-            prelude,
-            answer,
-        } = self;
-        let result = match incoming.accept(answer) {
+    /// Answers 200, sends the PROXY header and begins to carry.
+    async fn begin(mut self, incoming: Incoming) -> Result<Carrying, Error> {
+        let opened = match incoming.accept(self.answer) {
             Ok(tunnel) => {
-                let carried = carry(tunnel, upstream, prelude, &session);
-                guarded(&mut permit, carried).await
+                let prelude = send(&mut self.upstream, self.prelude);
+                self.permit.guard(prelude).await.map(|()| tunnel)
             }
             Err(error) => Err(Error::Answer(error)),
         };
-        session.close(result.as_ref().copied());
-        result
+        match opened {
+            Ok(tunnel) => {
+                let server = Plain::new(self.upstream);
+                Ok(carry(tunnel, server, self.permit, self.session))
+            }
+            Err(error) => {
+                self.upstream.reset_on_drop();
+                self.session.close(Err(&error));
+                Err(error)
+            }
+        }
     }
 }
 
-async fn carry<S: Socket>(
-    tunnel: Tunnel,
-    mut upstream: S,
-    prelude: Option<Bytes>,
-    session: &Session,
-) -> Result<(), Error> {
-    if let Some(header) = prelude {
-        upstream.write_all(&header).await.map_err(Error::Prelude)?;
-    }
-    let copied = copy(tunnel, Plain::new(upstream), session.meter()).await;
-    copied.map_err(Error::Copy)
-}
-
-/// Does something as long as it is permitted.
-pub(super) async fn guarded<T>(
-    permit: &mut Permit,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::select! {
-        // The permit first: nothing more is carried once it is withdrawn.
-        biased;
-        reason = permit.revoked() => Err(Error::Revoked { reason }),
-        result = work => result,
+async fn send(upstream: &mut impl Socket, prelude: Option<Bytes>) -> Result<(), Error> {
+    match prelude {
+        Some(header) => upstream.write_all(&header).await.map_err(Error::Prelude),
+        None => Ok(()),
     }
 }
 

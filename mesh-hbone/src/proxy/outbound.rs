@@ -14,9 +14,10 @@ use mesh_core::telemetry::Telemetry;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::carry::{Carrying, carry};
 use super::headers::HeaderSource;
-use super::{ConnectionFuture, Error, Leg, NameLookup, Resolver, SystemLookup, Upstream};
-use crate::copy::{Plain, copy};
+use super::{ConnectionFuture, Error, Leg, NameLookup, Permit, Resolver, SystemLookup, Upstream};
+use crate::copy::Plain;
 use crate::io::Socket;
 use crate::server::Accepted;
 use crate::sock::canonical;
@@ -83,7 +84,7 @@ impl<R, C, L> Outbound<R, C, L> {
 }
 
 impl<R, C, L> Outbound<R, C, L> {
-    async fn serve<I, S>(self, mut accepted: Accepted<I>) -> Result<(), Error>
+    async fn serve<I, S>(self, mut accepted: Accepted<I>) -> Result<Carrying, Error>
     where
         R: Resolver,
         L: NameLookup,
@@ -98,7 +99,7 @@ impl<R, C, L> Outbound<R, C, L> {
             accepted: Instant::now(),
         };
         match self.establish(&request, &accepted.io).await {
-            Ok(established) => established.copy(accepted.io).await,
+            Ok(established) => Ok(established.carry(accepted.io)),
             Err(error) => {
                 accepted.io.reset_on_drop();
                 Err(error)
@@ -117,17 +118,15 @@ impl<S: Socket> Established<S> {
         self.session.close(Err(error));
     }
 
-    /// Copies until both sides have ended.
-    pub(super) async fn copy(self, client: impl Socket) -> Result<(), Error> {
+    /// Begins to carry.
+    pub(super) fn carry(self, client: impl Socket) -> Carrying {
         let Self { session, upstream } = self;
         let client = Plain::new(client);
-        let copied = match upstream {
-            Upstream::Plain(server) => copy(client, Plain::new(server), session.meter()).await,
-            Upstream::Tunnel(server) => copy(client, server, session.meter()).await,
-        };
-        let result = copied.map_err(Error::Copy);
-        session.close(result.as_ref().copied());
-        result
+        let permit = Permit::lasting();
+        match upstream {
+            Upstream::Plain(server) => carry(client, Plain::new(server), permit, session),
+            Upstream::Tunnel(server) => carry(client, server, permit, session),
+        }
     }
 }
 

@@ -13,14 +13,14 @@ use mesh_core::telemetry::{Connection, Direction, Event, Telemetry};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::carry::{Carrying, carry};
 use super::connect::dial;
-use super::inbound::guarded;
 use super::session::Session;
 use super::{
     Attributes, Authorizer, ConnectionFuture, Dial, DialError, DialFrom, Error, Permit, Resolver,
     Verdict,
 };
-use crate::copy::{Plain, copy};
+use crate::copy::Plain;
 use crate::io::Socket;
 use crate::server::Accepted;
 use crate::sock::canonical;
@@ -103,7 +103,7 @@ where
     D::Error: Into<DialError>,
     D::Future: Send,
 {
-    async fn serve<I: Socket + Sync>(self, mut accepted: Accepted<I>) -> Result<(), Error> {
+    async fn serve<I: Socket + Sync>(self, mut accepted: Accepted<I>) -> Result<Carrying, Error> {
         let request = Request {
             client: canonical(accepted.peer),
             destination: canonical(accepted.local),
@@ -119,22 +119,17 @@ where
         let connection = describe(&request, &local, &route);
         let session = Session::open(&self.telemetry, request.accepted, connection);
         let connected = self.connect(&request, &local, &route, &accepted.io).await;
-        let result = match connected {
-            Ok((mut permit, upstream)) => {
+        match connected {
+            Ok((permit, upstream)) => {
                 let (client, server) = (Plain::new(accepted.io), Plain::new(upstream));
-                let carried = async {
-                    let copied = copy(client, server, session.meter()).await;
-                    copied.map_err(Error::Copy)
-                };
-                guarded(&mut permit, carried).await
+                Ok(carry(client, server, permit, session))
             }
             Err(error) => {
                 accepted.io.reset_on_drop();
+                session.close(Err(&error));
                 Err(error)
             }
-        };
-        session.close(result.as_ref().copied());
-        result
+        }
     }
 
     async fn resolve(&self, request: &Request) -> Result<(Arc<Workload>, PassthroughRoute), Error> {
@@ -180,7 +175,7 @@ where
                 }
             }
         };
-        let upstream = guarded(&mut permit, connect).await?;
+        let upstream = permit.guard(connect).await?;
         Ok((permit, upstream))
     }
 }

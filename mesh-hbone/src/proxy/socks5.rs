@@ -12,6 +12,7 @@ use mesh_core::resolve::{HostnameTarget, IpFamily};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::carry::Carrying;
 use super::outbound::Request;
 use super::{ConnectionFuture, Error, Leg, NameLookup, Outbound, Resolver, SystemLookup, Upstream};
 use crate::io::Socket;
@@ -56,7 +57,7 @@ impl<R, C, L> Socks5<R, C, L> {
 }
 
 impl<R: Resolver, C, L: NameLookup> Socks5<R, C, L> {
-    async fn serve<I, S>(self, accepted: Accepted<I>) -> Result<(), Error>
+    async fn serve<I, S>(self, accepted: Accepted<I>) -> Result<Carrying, Error>
     where
         I: Socket + Sync,
         S: Socket,
@@ -86,7 +87,7 @@ impl<R: Resolver, C, L: NameLookup> Socks5<R, C, L> {
             }
         };
         match pending.succeed(None).await {
-            Ok(client) => established.copy(client).await,
+            Ok(client) => Ok(established.carry(client)),
             Err(error) => {
                 let error = Error::Prelude(error);
                 established.abort(&error);

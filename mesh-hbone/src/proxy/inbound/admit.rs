@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::request::Request;
-use super::{Admitted, Inbound, Refused, guarded};
+use super::{Admitted, Inbound, Refused};
 use crate::Peer;
 use crate::io::Socket;
 use crate::proxy::connect::dial;
@@ -117,7 +117,7 @@ where
                 () = incoming.closed() => Err(Error::ClientGone { destination: route.dial }),
             }
         };
-        match guarded(&mut permit, connect).await {
+        match permit.guard(connect).await {
             Ok(upstream) => Ok((permit, upstream)),
             Err(error) => Err(Refused {
                 refusal: match error {
