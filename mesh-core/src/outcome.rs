@@ -44,13 +44,12 @@ impl Outcome {
     #[must_use]
     pub const fn response_flags(self) -> &'static str {
         match self {
-            Self::Completed | Self::Drained => "-",
+            Self::Completed | Self::Drained | Self::Reset => "-",
             Self::PolicyDenied | Self::PolicyRevoked => "DENY",
             Self::ConnectFailure
             | Self::Refused
             | Self::Unresolved
             | Self::BadRequest
-            | Self::Reset
             | Self::CopyFailure => "CONNECT",
             Self::ConnectTimeout => "NETWORK_POLICY",
             Self::TlsFailure => "TLS_FAILURE",
@@ -61,8 +60,10 @@ impl Outcome {
     }
 
     /// Whether the connection failed, as opposed to ended.
+    ///
+    /// A reset is an end that applications choose: many close in no other way.
     #[must_use]
     pub const fn is_failure(self) -> bool {
-        !matches!(self, Self::Completed | Self::Drained)
+        !matches!(self, Self::Completed | Self::Drained | Self::Reset)
     }
 }

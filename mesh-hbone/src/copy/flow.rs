@@ -16,12 +16,14 @@ pub(super) struct Flow {
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Stage {
-    /// Bytes flow. `true`: some were written since the last flush.
+    /// Bytes flow, and all that were written are flushed.
     #[default]
     Copying,
+    /// Bytes flow, and some were written since the last flush.
     Unflushed,
     /// The source has ended; the destination has yet to be told.
     Ending,
+    /// Both know.
     Done,
 }
 

@@ -107,7 +107,8 @@ impl Error {
             | Self::HandshakeShed { .. }
             | Self::NoIdentity { .. } => Outcome::TlsFailure,
             Self::Http2 { .. } => Outcome::Http2Failure,
-            Self::Io { .. } | Self::Gone { .. } | Self::Silent { .. } => Outcome::Reset,
+            Self::Io { .. } | Self::Gone { .. } => Outcome::Reset,
+            Self::Silent { .. } => Outcome::CopyFailure,
             Self::Drained { .. } => Outcome::Drained,
         }
     }
