@@ -40,8 +40,10 @@ impl Keepalive {
         };
         loop {
             if self.waiting && ping.poll_pong(cx).is_ready() {
-                // An answer, or the end of the connection, which shows elsewhere.
+                // An answer, or the end of the connection, which shows elsewhere. Its own bytes are
+                // no reason to wait for another interval.
                 self.waiting = false;
+                self.received = received;
                 self.timer.as_mut().reset(Instant::now() + self.interval);
             }
             ready!(self.timer.as_mut().poll(cx));

@@ -50,6 +50,8 @@ struct Inner<IO> {
     arrived: BytesMut,
     /// Bytes ever read from the socket: how the keepalive knows that the peer lives.
     received: u64,
+    /// Whether the HTTP/2 library was ever given bytes. TLS has some of its own, such as tickets.
+    delivered: bool,
     /// Whether the socket has ended.
     ended: bool,
 }
@@ -67,6 +69,7 @@ pub(crate) fn split<IO>(io: IO, mut tls: Option<rustls::Connection>) -> (Records
         encrypted: 0,
         arrived: BytesMut::new(),
         received: 0,
+        delivered: false,
         ended: false,
     }));
     (Records(shared.clone()), Flusher(shared))
@@ -83,6 +86,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Flusher<IO> {
     /// Sends everything and ends the stream.
     pub(crate) fn poll_close(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().poll_close(cx)
+    }
+
+    /// Whether the peer has begun to speak inside of TLS.
+    pub(crate) fn has_delivered(&self) -> bool {
+        self.0.lock().delivered
     }
 
     /// Bytes ever read from the socket.
@@ -183,6 +191,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
                 }
             };
             if done {
+                self.delivered |= !buf.filled().is_empty();
                 self.release_when_empty();
                 return Poll::Ready(Ok(()));
             }

@@ -209,7 +209,7 @@ struct Driver<IO> {
     connection: Connection<Records<IO>, Bytes>,
     flusher: Flusher<IO>,
     keepalive: Keepalive,
-    /// Runs until the peer's first bytes.
+    /// Runs until the peer's first bytes of HTTP/2.
     first_frame: Option<Pin<Box<Sleep>>>,
     /// Runs while there are no streams.
     idle: Option<Pin<Box<Sleep>>>,
@@ -276,7 +276,7 @@ where
             return Poll::Ready(self.give_up(SILENT));
         }
         if let Some(first_frame) = &mut self.first_frame {
-            if received > 0 {
+            if self.flusher.has_delivered() {
                 self.first_frame = None;
             } else if first_frame.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(self.give_up(NO_HTTP2));

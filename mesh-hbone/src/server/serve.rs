@@ -176,6 +176,8 @@ where
         }
         if self.keepalive.poll(cx, self.flusher.received()).is_ready() {
             self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+            // Writes the GOAWAY; what else there is to say matters no more.
+            let _ = self.connection.poll_closed(cx);
             return Poll::Ready(Err(Error::Silent { peer }));
         }
         match self.flusher.poll_flush(cx) {
