@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use mesh_core::credential::CertificateSource;
@@ -25,14 +26,21 @@ pub const PIPE: usize = 256 * 1024;
 
 /// Dials by handing out the other end.
 #[derive(Clone, Debug)]
-pub struct Piped(UnboundedSender<(SocketAddr, DuplexStream)>);
+pub struct Piped(
+    UnboundedSender<(SocketAddr, DuplexStream)>,
+    Arc<AtomicUsize>,
+);
 
 /// Where the other ends come out.
-pub struct Listener(UnboundedReceiver<(SocketAddr, DuplexStream)>);
+pub struct Listener(
+    UnboundedReceiver<(SocketAddr, DuplexStream)>,
+    Arc<AtomicUsize>,
+);
 
 pub fn piped() -> (Piped, Listener) {
     let (send, receive) = unbounded_channel();
-    (Piped(send), Listener(receive))
+    let dials = Arc::new(AtomicUsize::new(0));
+    (Piped(send, dials.clone()), Listener(receive, dials))
 }
 
 impl Service<SocketAddr> for Piped {
@@ -43,6 +51,7 @@ impl Service<SocketAddr> for Piped {
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, addr: SocketAddr) -> Self::Future {
+        self.1.fetch_add(1, Ordering::SeqCst);
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let refused = || std::io::ErrorKind::ConnectionRefused.into();
         let sent = self.0.send((addr, theirs)).map_err(|_| refused());
@@ -59,6 +68,11 @@ impl Listener {
     /// Ends that were dialled and not accepted.
     pub fn waiting(&self) -> usize {
         self.0.len()
+    }
+
+    /// How often anything was dialled so far.
+    pub fn dials(&self) -> Arc<AtomicUsize> {
+        self.1.clone()
     }
 
     /// The next connection after its TLS handshake.
@@ -162,6 +176,11 @@ impl Mesh {
         let layer = change(self.client_builder()).build().unwrap();
         (layer.layer(dialer), listener)
     }
+}
+
+/// Lets everything happen that can happen without time passing. Only while time stands still.
+pub async fn settle() {
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
 }
 
 /// A gate that tasks of a test wait at.
