@@ -20,7 +20,7 @@ use std::time::Duration;
 use mesh_core::credential::CertificateSource;
 use mesh_core::drain::Drain;
 use mesh_core::identity::SpiffeId;
-use mesh_core::telemetry::Telemetry;
+use mesh_core::telemetry::{Direction, Event, Telemetry};
 use mesh_core::tls::TlsContext;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_layer::Layer;
@@ -121,7 +121,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Who is told of requests that the server itself refuses; default nobody.
+    /// Who is told of peers that the server itself turns away (failed handshakes, requests that are
+    /// not CONNECT, connections that break the protocol); default nobody.
     pub fn telemetry(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
         self.0.telemetry = telemetry;
         self
@@ -177,9 +178,24 @@ where
     fn call(&mut self, accepted: Accepted<IO>) -> ServeFuture {
         let Self { inner, shared } = self.clone();
         ServeFuture(Box::pin(async move {
+            let (source, destination) = (accepted.peer, accepted.local);
             // The handshake's state is large and short-lived: boxed, it is freed when it is done.
-            let ready = Box::pin(handshake::accept(&shared, accepted)).await?;
-            Box::pin(serve::serve(ready, inner, &shared)).await
+            let result = match Box::pin(handshake::accept(&shared, accepted)).await {
+                Ok(ready) => Box::pin(serve::serve(ready, inner, &shared)).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &result
+                && !matches!(error, Error::Drained { .. })
+            {
+                shared.telemetry.record(&Event::Rejected {
+                    direction: Direction::Inbound,
+                    source,
+                    destination,
+                    outcome: error.outcome(),
+                    error,
+                });
+            }
+            result
         }))
     }
 }

@@ -1,19 +1,21 @@
-//! Our two node proxies' data path: HBONE between two hops.
+//! Our two node proxies: the library's outbound and inbound services, with HBONE between them.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::HeaderMap;
 use mesh_core::credential::{CertificateSource, Credential, FixedSource, TrustBundle};
 use mesh_core::identity::SpiffeId;
+use mesh_core::model::{ServiceSpec, TunnelProtocol, WorkloadSpec};
+use mesh_core::resolve::ResolveConfig;
+use mesh_core::store::MeshStore;
 use mesh_core::tls::TlsContext;
-use mesh_hbone::client::{Client, ClientLayer};
-use mesh_hbone::copy::{Meter, Plain, copy};
+use mesh_hbone::client::ClientLayer;
+use mesh_hbone::proxy::{
+    AllowAll, HopConnector, Inbound, LocalWorkload, MeshResolver, NoLookup, Outbound, TcpDialer,
+};
 use mesh_hbone::server::{Accepted, ServerLayer};
-use mesh_hbone::{BoxError, BoxFuture, Incoming, Target};
-use tokio::net::TcpStream;
+use mesh_hbone::sock::SocketOptions;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -24,32 +26,30 @@ use crate::worker::Worker;
 const CLIENT: &str = "spiffe://lab/ns/lab/sa/client";
 const SERVER: &str = "spiffe://lab/ns/lab/sa/server";
 
-/// Starts the second hop: HBONE in, plain TCP to `application`.
+/// Starts the second hop: HBONE in, plain TCP to the application that is asked for.
 ///
 /// # Errors
 /// When a socket, a thread or a certificate cannot be made.
 pub fn inbound(
     name: &str,
-    application: SocketAddr,
     workers: usize,
     authority: &Authority,
 ) -> io::Result<(SocketAddr, Vec<Worker>)> {
     let (address, sockets) = listeners(workers)?;
     let certificates = certificates(authority, SERVER)?;
-    let tls = Arc::new(TlsContext::with_default_provider().map_err(io::Error::other)?);
-    let layer = ServerLayer::builder(id(SERVER)?, certificates, tls).build();
+    let layer = ServerLayer::builder(id(SERVER)?, certificates, tls()?).build();
     let layer = layer.map_err(io::Error::other)?;
     let workers = sockets.into_iter().map(|socket| {
-        let server = layer.layer(Forward(application));
+        let dialer = TcpDialer::new(SocketOptions::default());
+        let resolver = resolver("server", address.port());
+        let server = layer.layer(Inbound::new(resolver, AllowAll, dialer, Arc::new(())));
         Worker::start(name, move || {
             serve(socket, move |io| {
                 let mut server = server.clone();
                 async move {
                     let (peer, local) = (io.peer_addr()?, io.local_addr()?);
-                    server
-                        .call(Accepted { io, peer, local })
-                        .await
-                        .map_err(io::Error::other)
+                    let served = server.call(Accepted { io, peer, local });
+                    served.await.map_err(io::Error::other)
                 }
             })
         })
@@ -57,42 +57,67 @@ pub fn inbound(
     Ok((address, workers.collect::<io::Result<_>>()?))
 }
 
-/// Starts the first hop: plain TCP in, HBONE to `next`.
+/// Starts the first hop: connections for `application` in, HBONE to `next`.
 ///
 /// # Errors
 /// As [`inbound`].
 pub fn outbound(
     name: &str,
+    application: SocketAddr,
     next: SocketAddr,
     workers: usize,
     authority: &Authority,
 ) -> io::Result<(SocketAddr, Vec<Worker>)> {
     let (address, sockets) = listeners(workers)?;
     let certificates = certificates(authority, CLIENT)?;
-    let tls = Arc::new(TlsContext::with_default_provider().map_err(io::Error::other)?);
-    let layer = ClientLayer::builder(certificates, tls)
+    let layer = ClientLayer::builder(certificates, tls()?)
         .build()
         .map_err(io::Error::other)?;
-    let target = Target::new(next, "10.0.0.1:80", id(CLIENT)?, id(SERVER)?);
     let workers = sockets.into_iter().map(|socket| {
+        let dialer = TcpDialer::new(SocketOptions::default());
         // A pool for each worker: a connection stays on its core.
-        let client = layer.layer(Tcp);
-        let target = target.clone();
+        let connector = HopConnector::new(dialer.clone(), layer.layer(dialer));
+        let resolver = resolver("client", next.port());
+        let outbound = Outbound::new(resolver, connector, NoLookup, Arc::new(()));
         Worker::start(name, move || {
-            serve(socket, move |io| carry(client.clone(), target.clone(), io))
+            serve(socket, move |io| {
+                let mut outbound = outbound.clone();
+                async move {
+                    // As if the connection had been redirected on its way to the application.
+                    let (peer, local) = (io.peer_addr()?, application);
+                    let carried = outbound.call(Accepted { io, peer, local });
+                    carried.await.map_err(io::Error::other)
+                }
+            })
         })
     });
     Ok((address, workers.collect::<io::Result<_>>()?))
 }
 
-async fn carry(client: Client<Tcp>, target: Target, io: TcpStream) -> io::Result<()> {
-    let tunnel = Box::pin(client.connect(target))
-        .await
-        .map_err(io::Error::other)?;
-    let meter = Meter::default();
-    copy(Plain::new(io), tunnel, &meter)
-        .await
-        .map_err(io::Error::other)
+/// A mesh of two workloads on loopback, as one of them sees it.
+fn resolver(local: &str, hbone_port: u16) -> MeshResolver {
+    let workload = |name: &str, last| WorkloadSpec {
+        uid: name.into(),
+        name: name.into(),
+        namespace: "lab".into(),
+        trust_domain: "lab".into(),
+        service_account: name.into(),
+        ips: vec![Ipv4Addr::new(127, 0, 0, last).into()],
+        tunnel_protocol: TunnelProtocol::Hbone,
+        ..WorkloadSpec::default()
+    };
+    let store = MeshStore::new();
+    let services: Vec<ServiceSpec> = Vec::new();
+    store.replace_all(vec![workload("client", 2), workload("server", 1)], services);
+    let mut config = ResolveConfig::new();
+    config.hbone_port = hbone_port;
+    MeshResolver::new(store.watch(), config, LocalWorkload::Uid(local.into()))
+}
+
+fn tls() -> io::Result<Arc<TlsContext>> {
+    Ok(Arc::new(
+        TlsContext::with_default_provider().map_err(io::Error::other)?,
+    ))
 }
 
 fn id(text: &str) -> io::Result<SpiffeId> {
@@ -106,50 +131,4 @@ fn certificates(authority: &Authority, id: &str) -> io::Result<Arc<dyn Certifica
     Ok(Arc::new(FixedSource::new([
         credential.map_err(io::Error::other)?
     ])))
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Tcp;
-
-impl Service<SocketAddr> for Tcp {
-    type Response = TcpStream;
-    type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<TcpStream>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, address: SocketAddr) -> Self::Future {
-        Box::pin(connect(address))
-    }
-}
-
-async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Forward(SocketAddr);
-
-impl Service<Incoming> for Forward {
-    type Response = ();
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<(), BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, incoming: Incoming) -> Self::Future {
-        let application = self.0;
-        Box::pin(async move {
-            let io = connect(application).await?;
-            let tunnel = incoming.accept(HeaderMap::new())?;
-            let meter = Meter::default();
-            Ok(copy(tunnel, Plain::new(io), &meter).await?)
-        })
-    }
 }

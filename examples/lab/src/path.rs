@@ -19,7 +19,7 @@ pub enum Contender {
     RawRelay,
     /// Two relays with one mutual TLS 1.3 connection between them for each client connection.
     TlsRelay,
-    /// Our outbound and inbound data paths, with HBONE between them.
+    /// Our outbound and inbound proxy services, with HBONE between them.
     Hbone,
 }
 
@@ -90,8 +90,9 @@ impl Contender {
             }
             Self::Hbone => {
                 let authority = Authority::new()?;
-                let (middle, second) = mesh::inbound("mesh-b", application, workers, &authority)?;
-                let (entry, first) = mesh::outbound("mesh-a", middle, workers, &authority)?;
+                let (middle, second) = mesh::inbound("mesh-b", workers, &authority)?;
+                let (entry, first) =
+                    mesh::outbound("mesh-a", application, middle, workers, &authority)?;
                 Ok(Path::new(entry, first, second))
             }
         }
