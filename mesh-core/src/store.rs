@@ -22,6 +22,9 @@ mod pool;
 
 use pool::Pool;
 
+/// The least number of workloads that an empty mesh is filled with at once.
+const FILL: usize = 8;
+
 /// A change to one resource.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a resource comes or it goes")]
@@ -170,6 +173,10 @@ impl State {
                 Update::Remove(key) => applied.removed += usize::from(self.remove_service(&key)),
             }
         }
+        if self.mesh.workload_count() == 0 && is_distinct(&batch.workloads) {
+            applied.upserted += self.fill(batch.workloads);
+            return applied;
+        }
         for update in batch.workloads {
             match update {
                 Update::Upsert(spec) => applied.upserted += usize::from(self.upsert_workload(spec)),
@@ -177,6 +184,19 @@ impl State {
             }
         }
         applied
+    }
+
+    /// Inserts workloads into a mesh that has none.
+    fn fill(&mut self, updates: Vec<Update<WorkloadSpec>>) -> usize {
+        let specs = updates.into_iter().filter_map(|update| match update {
+            Update::Upsert(spec) => Some(spec),
+            Update::Remove(_) => None,
+        });
+        let all: Vec<_> = specs
+            .map(|spec| Arc::new(self.pool.workload(spec)))
+            .collect();
+        self.mesh.fill(&all);
+        all.len()
     }
 
     fn upsert_workload(&mut self, spec: WorkloadSpec) -> bool {
@@ -216,6 +236,9 @@ impl State {
 
     /// Removes what is not among these resources; how many that were.
     fn retain(&mut self, workloads: &[WorkloadSpec], services: &[ServiceSpec]) -> usize {
+        if self.mesh.workload_count() + self.mesh.service_count() == 0 {
+            return 0;
+        }
         let uids: HashSet<&str> = workloads.iter().map(|spec| &*spec.uid).collect();
         let keys: HashSet<(&str, &str)> = services
             .iter()
@@ -235,6 +258,16 @@ impl State {
         }
         removed
     }
+}
+
+/// Whether there are many upserts and nothing else, each of another workload.
+fn is_distinct(updates: &[Update<WorkloadSpec>]) -> bool {
+    let mut seen = HashSet::with_capacity_and_hasher(updates.len(), RandomState::default());
+    updates.len() >= FILL
+        && updates.iter().all(|update| match update {
+            Update::Upsert(spec) => seen.insert(spec.uid.as_str()),
+            Update::Remove(_) => false,
+        })
 }
 
 #[cfg(test)]

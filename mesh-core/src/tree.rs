@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+mod bulk;
 mod edit;
 
 /// Most items of a leaf. Small, because a copied leaf touches the count of each of its items.

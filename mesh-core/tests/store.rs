@@ -50,7 +50,7 @@ fn workload() -> impl Strategy<Value = WorkloadSpec> {
     let ips = prop::collection::vec(0..IPS.len(), 0..3);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     (
-        0..12_usize,
+        0..40_usize,
         0..2_usize,
         0..2_usize,
         ips,
@@ -130,9 +130,9 @@ fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
         6 => workload().prop_map(|spec| Edit::Workload(spec.into())),
         4 => service().prop_map(|spec| Edit::Service(spec.into())),
-        3 => (0..12_usize).prop_map(Edit::RemoveWorkload),
+        3 => (0..40_usize).prop_map(Edit::RemoveWorkload),
         2 => (0..3_usize, 0..3_usize).prop_map(|(n, h)| Edit::RemoveService(n, h)),
-        1 => (0..12_usize).prop_map(|index| Edit::Remove(uid(index))),
+        1 => (0..40_usize).prop_map(|index| Edit::Remove(uid(index))),
         1 => (0..3_usize, 0..3_usize).prop_map(|(n, h)| Edit::Remove(key(n, h).to_string())),
         1 => Just(Edit::Remove("nobody/knows/this".into())),
     ]
@@ -384,7 +384,7 @@ proptest! {
     #[test]
     fn replacing_all_gives_what_a_new_store_has(
         edits in prop::collection::vec(edit(), 0..30),
-        workloads in prop::collection::vec(workload(), 0..10),
+        workloads in prop::collection::vec(workload(), 0..20),
         services in prop::collection::vec(service(), 0..6),
     ) {
         let (store, fresh) = (MeshStore::new(), MeshStore::new());
@@ -393,6 +393,19 @@ proptest! {
         }
         store.replace_all(workloads.clone(), services.clone());
         fresh.replace_all(workloads.clone(), services.clone());
+        // One by one, and in one batch, is the same.
+        let single = MeshStore::new();
+        for spec in &services {
+            let mut batch = Batch::default();
+            batch.services.push(Update::Upsert(spec.clone()));
+            single.apply(batch);
+        }
+        for spec in &workloads {
+            let mut batch = Batch::default();
+            batch.workloads.push(Update::Upsert(spec.clone()));
+            single.apply(batch);
+        }
+        prop_assert_eq!(digest(&single.snapshot()), digest(&fresh.snapshot()));
         let keys = |mesh: &MeshSnapshot| {
             let mut uids: Vec<_> = mesh.workloads().map(|w| w.uid().to_owned()).collect();
             uids.extend(mesh.services().map(|s| name(s.spec())));

@@ -94,6 +94,14 @@ impl Group {
         }
     }
 
+    pub(super) fn of(place: Arc<Place>, members: &[&Arc<Workload>]) -> Self {
+        let members = members.iter().map(|w| (key(w), Member(Arc::clone(w))));
+        Self {
+            place,
+            members: members.collect(),
+        }
+    }
+
     pub(crate) fn place(&self) -> &Arc<Place> {
         &self.place
     }

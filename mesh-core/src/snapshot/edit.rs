@@ -25,11 +25,16 @@ impl MeshSnapshot {
     pub(crate) fn insert_workload(&mut self, workload: &Arc<Workload>) {
         self.workloads.insert(&self.keys, workload);
         let (services, keys) = (&self.services, &self.keys);
-        self.endpoints.insert(workload, |key: &NamespacedHostname| {
-            let mut named = services.by_hostname(keys, &key.hostname).iter();
-            let service = named.find(|service| service.spec().namespace == key.namespace);
-            Scopes::of(service.and_then(|service| service.spec().load_balancing.as_ref()))
-        });
+        let scopes = |key: &NamespacedHostname| scopes(services, keys, key);
+        self.endpoints.insert(workload, scopes);
+    }
+
+    /// Inserts workloads with distinct unique ids into a mesh that has none: the same as one by
+    /// one, only faster.
+    pub(crate) fn fill(&mut self, all: &[Arc<Workload>]) {
+        self.workloads = WorkloadIndex::of(&self.keys, all);
+        let (services, keys) = (&self.services, &self.keys);
+        self.endpoints.fill(all, |key| scopes(services, keys, key));
     }
 
     /// Removes a workload that is in the snapshot.
@@ -59,4 +64,11 @@ impl MeshSnapshot {
     pub(crate) fn remove_service(&mut self, service: &Arc<Service>) {
         self.services.remove(&self.keys, service);
     }
+}
+
+/// What matters to a service when endpoints are chosen; nothing while it is not known.
+fn scopes(services: &ServiceIndex, keys: &Keys, key: &NamespacedHostname) -> Scopes {
+    let mut named = services.by_hostname(keys, &key.hostname).iter();
+    let service = named.find(|service| service.spec().namespace == key.namespace);
+    Scopes::of(service.and_then(|service| service.spec().load_balancing.as_ref()))
 }

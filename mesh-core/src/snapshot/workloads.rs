@@ -72,6 +72,31 @@ impl WorkloadIndex {
         })
     }
 
+    /// An index of workloads with distinct unique ids, in the order of their insertion.
+    pub(super) fn of(keys: &Keys, all: &[Arc<Workload>]) -> Self {
+        let at_address = |w: &Arc<Workload>| {
+            let ips = addresses(w).iter();
+            let keys = ips.map(|ip| ranked(keys, w, *ip)).collect::<Vec<_>>();
+            let w = w.clone();
+            keys.into_iter().map(move |key| (key, w.clone()))
+        };
+        let named = all.iter().filter(|w| !w.hostname().is_empty());
+        Self {
+            by_uid: all
+                .iter()
+                .map(|w| (keys.text(w.uid()), w.clone()))
+                .collect(),
+            by_name: all
+                .iter()
+                .map(|w| (keys.pair(w.namespace(), w.name()), w.clone()))
+                .collect(),
+            by_address: all.iter().flat_map(at_address).collect(),
+            by_hostname: named
+                .map(|w| (keys.pair(w.namespace(), w.hostname()), w.clone()))
+                .collect(),
+        }
+    }
+
     /// Inserts a workload whose unique id is not in the index.
     pub(super) fn insert(&mut self, keys: &Keys, workload: &Arc<Workload>) {
         let w = workload;

@@ -165,3 +165,30 @@ fn an_emptied_tree_is_a_new_tree() {
     check(&tree, &[]);
     assert!(matches!(&tree.root, super::Node::Leaf(leaf) if leaf.items.capacity() == 0));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_tree_from_many_items_is_that_of_single_insertions(
+        keys in prop_oneof![
+            prop::collection::vec(0..20_u32, 0..3_000),
+            prop::collection::vec(any::<u32>(), 0..3_000),
+        ],
+        edits in edits(20),
+    ) {
+        let (mut model, mut items) = (Vec::new(), Vec::new());
+        for (id, key) in keys.into_iter().enumerate() {
+            let id = u32::try_from(id).unwrap();
+            items.push((key, Weighted { id, weight: u64::from(id % 3) }));
+        }
+        model.extend(items.iter().cloned());
+        model.sort_by_key(|(key, _)| *key);
+        let mut tree: Tree<_> = items.into_iter().collect();
+        check(&tree, &model);
+        for (id, edit) in edits.iter().enumerate() {
+            apply(&mut tree, &mut model, 10_000 + u32::try_from(id).unwrap(), edit);
+        }
+        check(&tree, &model);
+    }
+}
