@@ -15,8 +15,9 @@ const NONE: usize = usize::MAX;
 
 /// Tasks that wait for a condition that lives elsewhere.
 ///
-/// Whoever makes the condition true calls [`wake_all`](Self::wake_all) afterwards. A waiter looks
-/// at the condition again after it has entered the list, so no wake-up is lost.
+/// Whoever makes the condition true calls [`wake_all`](Self::wake_all) afterwards, and nobody makes
+/// it false again for those who wait. A waiter looks at the condition again after it has entered
+/// the list, so no wake-up is lost; while it waits, polling it again takes no lock.
 #[derive(Default)]
 pub(crate) struct Waiters(Mutex<Entries>);
 
@@ -46,6 +47,7 @@ impl Waiters {
             waiters: self,
             ready,
             key: NONE,
+            waker: None,
         }
     }
 
@@ -129,6 +131,8 @@ pub(crate) struct Wait<'a, F> {
     ready: F,
     /// The entry that belongs to this future.
     key: usize,
+    /// The waker in the entry.
+    waker: Option<Waker>,
 }
 
 impl<F> Wait<'_, F> {
@@ -136,6 +140,7 @@ impl<F> Wait<'_, F> {
         if self.key != NONE {
             let entry = self.waiters.0.lock().leave(self.key);
             self.key = NONE;
+            self.waker = None;
             drop(entry);
         }
     }
@@ -150,7 +155,13 @@ impl<T, F: Fn() -> Option<T> + Unpin> Future for Wait<'_, F> {
             this.leave();
             return Poll::Ready(value);
         }
-        this.key = this.waiters.0.lock().enter(this.key, context.waker());
+        let waker = context.waker();
+        if this.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            // Not ready, so not woken: the entry is as the last poll left it.
+            return Poll::Pending;
+        }
+        this.key = this.waiters.0.lock().enter(this.key, waker);
+        this.waker = Some(waker.clone());
         // The condition may have become true before the entry was there to be woken.
         if let Some(value) = (this.ready)() {
             this.leave();

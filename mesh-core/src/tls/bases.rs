@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -108,6 +109,8 @@ impl ResolvesServerCert for WithAlpn {
 #[derive(Debug)]
 pub(super) struct Bases {
     kept: ArcSwap<BTreeMap<u64, Kept>>,
+    /// Held while a base is built, so that nobody builds the same one.
+    building: Mutex<()>,
     limit: usize,
 }
 
@@ -119,6 +122,7 @@ impl Bases {
     pub(super) fn with_limit(limit: usize) -> Self {
         Self {
             kept: ArcSwap::default(),
+            building: Mutex::new(()),
             limit,
         }
     }
@@ -128,12 +132,22 @@ impl Bases {
         credential: &Arc<Credential>,
         build: impl FnOnce() -> Result<Base, TlsError>,
     ) -> Result<Arc<Base>, TlsError> {
-        if let Some((_, base)) = self.kept.load().get(&credential.generation()) {
-            return Ok(base.clone());
+        if let Some(base) = self.get(credential) {
+            return Ok(base);
+        }
+        let _building = self.building.lock();
+        if let Some(base) = self.get(credential) {
+            return Ok(base);
         }
         let base = Arc::new(build()?);
         self.insert(credential, &base);
         Ok(base)
+    }
+
+    fn get(&self, credential: &Credential) -> Option<Arc<Base>> {
+        let kept = self.kept.load();
+        kept.get(&credential.generation())
+            .map(|(_, base)| base.clone())
     }
 
     pub(super) fn insert(&self, credential: &Arc<Credential>, base: &Arc<Base>) {

@@ -78,7 +78,7 @@ fn a_dropped_future_leaves_nothing_behind() {
     futures.clear();
     let entries = waiters.0.lock();
     assert!(entries.entries.is_empty() && entries.entries.capacity() <= KEPT);
-    // The futures held the only other references to the waker.
+    // The futures and the list held the only other references to the waker.
     drop(waker);
     assert_eq!(Arc::strong_count(&woken), 1);
 }
