@@ -5,6 +5,7 @@ mod end;
 mod exposition;
 mod labels;
 mod process;
+mod rate;
 mod series;
 #[cfg(test)]
 mod tests;

@@ -24,9 +24,6 @@ use crate::config::Settings;
 use crate::telemetry::Metrics;
 use listeners::Listeners;
 
-/// Time for a runtime to let go of work that blocks, such as a name lookup.
-const RUNTIME_END: std::time::Duration = std::time::Duration::from_millis(100);
-
 /// What all workers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -78,13 +75,10 @@ impl Workers {
         let mut prepared = Vec::with_capacity(count);
         for index in 0..count {
             let error = |source| StartError::Worker { index, source };
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(error)?;
+            let runtime = WorkerRuntime::new().map_err(error)?;
             // Sockets belong to the runtime that is entered when they are made.
             let listeners = {
-                let _entered = runtime.enter();
+                let _entered = runtime.0.as_ref().map(Runtime::enter);
                 Listeners::bind(shared, count > 1)?
             };
             prepared.push((runtime, services::Services::new(shared, listeners, drain)?));
@@ -98,7 +92,7 @@ impl Workers {
             let (ended, drain) = (ended.clone(), drain.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("ztunnel-{index}"))
-                .spawn(move || run(runtime, services, drain, ended))
+                .spawn(move || run(&runtime, services, drain, ended))
                 .map_err(|source| StartError::Worker { index, source })?;
             workers.threads.push(thread);
         }
@@ -117,12 +111,31 @@ impl Workers {
     }
 }
 
+/// A runtime that can be dropped within another one, as when the start fails half-way.
+struct WorkerRuntime(Option<Runtime>);
+
+impl WorkerRuntime {
+    fn new() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+}
+
+impl Drop for WorkerRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 fn run(
-    runtime: Runtime,
+    runtime: &WorkerRuntime,
     services: services::Services,
     drain: Drain,
     mut ended: watch::Receiver<bool>,
 ) {
+    let Some(runtime) = &runtime.0 else { return };
     runtime.block_on(async move {
         services.spawn(&drain);
         // The listeners and connections hold the drain from here on.
@@ -130,5 +143,4 @@ fn run(
         // An error means that the workers were dropped, which also ends them.
         let _ = ended.wait_for(|ended| *ended).await;
     });
-    runtime.shutdown_timeout(RUNTIME_END);
 }

@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use mesh_core::telemetry::{Closed, Connection, Direction};
 use tracing::Level;
 
 use super::end::End;
+use super::rate::PerSecond;
 use crate::logging::Chain;
 
 /// Logs a line with the two ends of a connection and further fields.
@@ -80,12 +82,21 @@ pub(super) fn closed(connection: &Connection, end: &Closed<'_>) {
     }
 }
 
+/// Anybody can cause these lines; all of them are counted by a metric.
+static REJECTED: PerSecond = PerSecond::new(100);
+
 pub(super) fn rejected(
     toward: Direction,
     source: SocketAddr,
     destination: SocketAddr,
     error: &(dyn Error + 'static),
 ) {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    if !REJECTED.admit(u32::try_from(since.as_secs()).unwrap_or(u32::MAX)) {
+        return;
+    }
     tracing::event!(
         target: "access",
         Level::WARN,

@@ -1,0 +1,15 @@
+//! The proxy as a process: two of them on loopback addresses, entered through SOCKS5.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod drain;
+mod harness;
+mod reload;
+mod start;
+mod telemetry;
+mod traffic;
