@@ -19,14 +19,14 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits until the other end has gone away without having left anything to read: it ended or
-    /// reset the connection before it sent a byte.
+    /// Waits for the first sign of the other end: `true` when it went away (ended or reset the
+    /// connection) without having sent a byte, `false` when there is something to read.
     ///
-    /// For giving up work that nobody waits for any more. A stream that has something to read, or
-    /// that cannot tell, waits for ever.
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// For giving up work that nobody waits for any more. The default, for streams that cannot
+    /// tell, is `false` at once.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<bool> {
         let _ = cx;
-        Poll::Pending
+        Poll::Ready(false)
     }
 
     /// Makes the closing that follows a reset (for TCP: `SO_LINGER` 0) in place of a clean end.
@@ -38,12 +38,10 @@ impl Socket for TcpStream {
         self.poll_read_ready(cx)
     }
 
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<bool> {
         let mut byte = [0];
-        match self.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
-            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
-        }
+        let peeked = self.poll_peek(cx, &mut ReadBuf::new(&mut byte));
+        peeked.map(|peeked| !matches!(peeked, Ok(1..)))
     }
 
     fn reset_on_drop(&mut self) {
@@ -59,7 +57,7 @@ impl<S: Socket + ?Sized> Socket for Box<S> {
         (**self).poll_readable(cx)
     }
 
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<bool> {
         (**self).poll_gone(cx)
     }
 

@@ -92,7 +92,10 @@ impl DialError {
     }
 }
 
-/// Dials TCP with a timeout: a service of [`Dial`] and, for HBONE clients, of [`SocketAddr`].
+/// Dials TCP: a service of [`Dial`] and, for HBONE clients, of [`SocketAddr`].
+///
+/// As a service of [`Dial`] it has a timeout. As a service of [`SocketAddr`] it leaves that to the
+/// HBONE client, which tells a peer that does not answer from one that refuses.
 ///
 /// Clones share nothing but the options. Always ready.
 ///
@@ -119,6 +122,9 @@ pub struct TcpDialer<S = HostSockets> {
 }
 
 impl TcpDialer {
+    /// The time to connect: 10 s.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
     /// A dialer in the network namespace of the calling thread.
     #[must_use]
     pub fn new(options: SocketOptions) -> Self {
@@ -127,15 +133,12 @@ impl TcpDialer {
 }
 
 impl<S: TcpSockets + Clone> TcpDialer<S> {
-    /// The time to connect: 10 s.
-    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
     /// A dialer that connects with `connector`.
     #[must_use]
     pub fn with_connector(connector: Connector<S>) -> Self {
         Self {
             connector,
-            timeout: Self::DEFAULT_TIMEOUT,
+            timeout: TcpDialer::DEFAULT_TIMEOUT,
             warned: Arc::default(),
         }
     }
@@ -146,19 +149,21 @@ impl<S: TcpSockets + Clone> TcpDialer<S> {
         Self { timeout, ..self }
     }
 
-    async fn dial(self, Dial { address, from }: Dial) -> Result<TcpStream, DialError> {
-        let connect = async {
-            match from {
-                DialFrom::Any => self.connector.connect(address).await,
-                DialFrom::Loopback => self.connector.connect_from_loopback(address).await,
-                DialFrom::Preserve(source) => self.dial_as(source, address).await,
-            }
-        };
-        match tokio::time::timeout(self.timeout, connect).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(source)) => Err(DialError::Connect { address, source }),
+    async fn dial(self, dial: Dial) -> Result<TcpStream, DialError> {
+        let address = dial.address;
+        match tokio::time::timeout(self.timeout, self.connect(dial)).await {
+            Ok(result) => result,
             Err(_) => Err(DialError::Timeout { address }),
         }
+    }
+
+    async fn connect(&self, Dial { address, from }: Dial) -> Result<TcpStream, DialError> {
+        let connected = match from {
+            DialFrom::Any => self.connector.connect(address).await,
+            DialFrom::Loopback => self.connector.connect_from_loopback(address).await,
+            DialFrom::Preserve(source) => self.dial_as(source, address).await,
+        };
+        connected.map_err(|source| DialError::Connect { address, source })
     }
 
     async fn dial_as(&self, source: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
@@ -216,7 +221,10 @@ impl<S: TcpSockets + Clone> Service<SocketAddr> for TcpDialer<S> {
     }
 
     fn call(&mut self, address: SocketAddr) -> DialFuture {
-        self.call(Dial::new(address))
+        let dialer = self.clone();
+        DialFuture(Box::pin(
+            async move { dialer.connect(Dial::new(address)).await },
+        ))
     }
 }
 
@@ -249,11 +257,11 @@ mod tests {
         let mut waiting = Vec::new();
         for _ in 0..8 {
             let began = tokio::time::Instant::now();
-            match dialer.call(address).await {
+            match dialer.call(Dial::new(address)).await {
                 Ok(stream) => waiting.push(stream),
                 Err(error) => {
                     assert!(matches!(error, DialError::Timeout { .. }), "{error:?}");
-                    assert_eq!(began.elapsed(), TcpDialer::<HostSockets>::DEFAULT_TIMEOUT);
+                    assert_eq!(began.elapsed(), TcpDialer::DEFAULT_TIMEOUT);
                     return;
                 }
             }

@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use super::carry::{Carrying, carry};
 use super::connect::dial;
+use super::presence::unless_gone;
 use super::session::Session;
 use super::{
     Attributes, Authorizer, ConnectionFuture, Dial, DialError, DialFrom, Error, Permit, Resolver,
@@ -164,17 +165,9 @@ where
             Preserve::No => DialFrom::Any,
         };
         let mut dialer = self.dialer.clone();
-        let connect = async {
-            tokio::select! {
-                biased;
-                result = dial(&mut dialer, Dial::new(route.destination).from(from)) => {
-                    result.map_err(Error::Dial)
-                }
-                () = std::future::poll_fn(|cx| client.poll_gone(cx)) => {
-                    Err(Error::ClientGone { destination: route.destination })
-                }
-            }
-        };
+        let request = Dial::new(route.destination).from(from);
+        let connect = async { dial(&mut dialer, request).await.map_err(Error::Dial) };
+        let connect = unless_gone(client, route.destination, connect);
         let upstream = permit.guard(connect).await?;
         Ok((permit, upstream))
     }

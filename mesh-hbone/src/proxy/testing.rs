@@ -94,10 +94,10 @@ impl AsyncWrite for TestSocket {
 }
 
 impl Socket for TestSocket {
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<bool> {
         self.watch.waiting.register(cx.waker());
         if self.watch.gone.load(Ordering::SeqCst) {
-            Poll::Ready(())
+            Poll::Ready(true)
         } else {
             Poll::Pending
         }

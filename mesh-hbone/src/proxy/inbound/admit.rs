@@ -113,6 +113,7 @@ where
         let mut dialer = self.dialer.clone();
         let connect = async {
             tokio::select! {
+                biased;
                 result = dial(&mut dialer, self.dial(peer, route)) => result.map_err(Error::Dial),
                 () = incoming.closed() => Err(Error::ClientGone { destination: route.dial }),
             }

@@ -10,10 +10,11 @@ use mesh_core::resolve::{Hop, HopAddress, IpFamily, OutboundRoute, TunnelAuthori
 use tower_service::Service;
 
 use super::describe::describe;
-use super::establish::{Established, unless_gone};
+use super::establish::Established;
 use super::{Outbound, Request};
 use crate::client::Target;
 use crate::io::Socket;
+use crate::proxy::presence::unless_gone;
 use crate::proxy::session::Session;
 use crate::proxy::{Error, Leg, NameLookup, Upstream, headers};
 
@@ -34,7 +35,7 @@ impl<R, C, L> Outbound<R, C, L> {
         C: Service<Leg, Response = Upstream<S>, Error = Error> + Clone + Send + Sync,
         C::Future: Send,
     {
-        let prepared = unless_gone(client, request, async {
+        let prepared = unless_gone(client, request.destination, async {
             let addresses = self.addresses(&route.hop).await?;
             let identity = presented(&route.hop, local)?;
             Ok((addresses, identity))
@@ -54,7 +55,7 @@ impl<R, C, L> Outbound<R, C, L> {
                 std::future::poll_fn(|cx| connector.poll_ready(cx)).await?;
                 connector.call(leg).await
             };
-            result = unless_gone(client, request, connect).await;
+            result = unless_gone(client, request.destination, connect).await;
             match &result {
                 Err(error) if error.is_worth_another_endpoint() => {}
                 _ => break,

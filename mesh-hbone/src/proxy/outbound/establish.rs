@@ -1,6 +1,5 @@
 //! From a destination to a connection: resolving, and other endpoints when one fails.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 
 use mesh_core::model::Workload;
@@ -10,6 +9,7 @@ use tower_service::Service;
 
 use super::{Outbound, Request};
 use crate::io::Socket;
+use crate::proxy::presence::unless_gone;
 use crate::proxy::session::Session;
 use crate::proxy::{Error, Leg, NameLookup, Resolver, Upstream};
 
@@ -40,7 +40,7 @@ impl<R, C, L> Outbound<R, C, L> {
         C: Service<Leg, Response = Upstream<S>, Error = Error> + Clone + Send + Sync,
         C::Future: Send,
     {
-        let resolved = unless_gone(client, request, async {
+        let resolved = unless_gone(client, request.destination, async {
             let local = self.resolver.local().await?;
             let route = self.route(&local, request).await?;
             Ok((local, route))
@@ -112,21 +112,5 @@ impl<R, C, L> Outbound<R, C, L> {
             error: &error,
         });
         error
-    }
-}
-
-/// Does something for a client as long as the client is there.
-pub(super) async fn unless_gone<T>(
-    client: &(impl Socket + Sync),
-    request: &Request,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::select! {
-        // The work first: what is ready is of use even to a client that is about to go.
-        biased;
-        result = work => result,
-        () = poll_fn(|cx| client.poll_gone(cx)) => Err(Error::ClientGone {
-            destination: request.destination,
-        }),
     }
 }
