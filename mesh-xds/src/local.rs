@@ -33,6 +33,7 @@
 //!   has no policy engine, and a policy that is not enforced is worse than none.
 
 mod build;
+mod config;
 mod error;
 mod file;
 mod file_state;
@@ -43,21 +44,7 @@ mod source;
 mod tests;
 mod value;
 
+pub use config::{LocalConfig, MAX_BYTES};
 pub use error::{LocalError, Place};
 pub use parse::parse;
 pub use source::{Loaded, LocalSource, POLL_INTERVAL, replace};
-
-use mesh_core::model::{ServiceSpec, WorkloadSpec};
-
-/// The longest file that is read, in bytes: 64 MiB, about 100,000 workloads.
-pub const MAX_BYTES: u64 = 64 << 20;
-
-/// What a local file says.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct LocalConfig {
-    /// The workloads, in the order of the file, each with its services filled in.
-    pub workloads: Vec<WorkloadSpec>,
-    /// The services, sorted by namespace and host name.
-    pub services: Vec<ServiceSpec>,
-}

@@ -64,6 +64,13 @@ pub(crate) enum StartError {
     Workers(#[from] workers::StartError),
 }
 
+impl StartError {
+    /// Whether somebody else listens at the address.
+    fn is_taken(&self) -> bool {
+        matches!(self, Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
 /// Runs the proxy until it is asked to stop.
 ///
 /// # Errors
@@ -95,8 +102,13 @@ async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
     let ready_server = serve_readiness(settings.listen.readiness, readiness)?;
 
     let store = Arc::new(MeshStore::new());
-    if let Some(file) = mesh::load(&settings.mesh, &store)? {
-        tokio::spawn(mesh::watch(file, metrics.clone()));
+    if let Some(file) = mesh::load(&settings, &store)? {
+        tokio::spawn(mesh::watch(
+            file,
+            settings.clone(),
+            store.clone(),
+            metrics.clone(),
+        ));
     }
     drop(state);
     let shared = shared(settings, store, metrics)?;
@@ -211,7 +223,7 @@ fn serve_admin(shared: &Shared, log: Log, shutdown: Shutdown) -> Result<(), Star
         let listener = match bind("administration", *address) {
             Ok(listener) => listener,
             // A machine without IPv6 has no ::1.
-            Err(error) if index > 0 => {
+            Err(error) if index > 0 && !error.is_taken() => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "not listening");
                 continue;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mesh_core::store::MeshStore;
 use mesh_xds::local::{Loaded, LocalError, LocalSource, parse, replace};
 
-use crate::config::MeshSource;
+use crate::config::{MeshSource, Settings};
 use crate::telemetry::Metrics;
 
 /// Fills the store for the first time; the file, if it is one, is then to be watched.
@@ -14,18 +14,18 @@ use crate::telemetry::Metrics;
 /// [`LocalError`] when the description is not there or not right: there is no earlier state to
 /// stay with.
 pub(crate) fn load(
-    source: &MeshSource,
+    settings: &Settings,
     store: &Arc<MeshStore>,
 ) -> Result<Option<LocalSource>, LocalError> {
-    match source {
+    match &settings.mesh {
         MeshSource::Inline(text) => {
-            log_loaded(replace(store, parse(text, "LOCAL_XDS")?));
+            say_loaded(settings, store, replace(store, parse(text, "LOCAL_XDS")?));
             Ok(None)
         }
         MeshSource::File(path, interval) => {
             let mut source = LocalSource::new(path, store.clone()).interval(*interval);
             if let Some(loaded) = source.look() {
-                log_loaded(loaded?);
+                say_loaded(settings, store, loaded?);
             }
             Ok(Some(source))
         }
@@ -33,11 +33,16 @@ pub(crate) fn load(
 }
 
 /// Keeps the store up to date until the process ends.
-pub(crate) async fn watch(source: LocalSource, metrics: Arc<Metrics>) {
+pub(crate) async fn watch(
+    source: LocalSource,
+    settings: Arc<Settings>,
+    store: Arc<MeshStore>,
+    metrics: Arc<Metrics>,
+) {
     let report = |change: Result<Loaded, LocalError>| {
         metrics.count_reload(change.is_ok());
         match change {
-            Ok(loaded) => log_loaded(loaded),
+            Ok(loaded) => say_loaded(&settings, &store, loaded),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(
@@ -50,10 +55,36 @@ pub(crate) async fn watch(source: LocalSource, metrics: Arc<Metrics>) {
     source.watch(report).await;
 }
 
-fn log_loaded(loaded: Loaded) {
+fn say_loaded(settings: &Settings, store: &MeshStore, loaded: Loaded) {
     tracing::info!(
         workloads = loaded.workloads,
         services = loaded.services,
         "mesh loaded"
     );
+    if let Some(problem) = problem_with_local(settings, store) {
+        tracing::warn!(problem, "the workload of this proxy cannot be served");
+    }
+}
+
+/// What would keep every connection of the own workload from being carried.
+fn problem_with_local(settings: &Settings, store: &MeshStore) -> Option<&'static str> {
+    let info = &settings.workload;
+    let node = settings.node.as_deref();
+    let snapshot = store.snapshot();
+    let found = snapshot.local_workload(&info.namespace, &info.name, &info.service_account, node);
+    let Some(workload) = found else {
+        return Some(
+            "the mesh has no workload with the namespace, name and service account of \
+             PROXY_WORKLOAD_INFO on the node NODE_NAME",
+        );
+    };
+    let workload_domain: &str = workload.trust_domain().as_ref();
+    let workload_network: &str = workload.network().as_ref();
+    if workload_domain != settings.trust_domain.as_str() {
+        return Some("its trust domain is not TRUST_DOMAIN");
+    }
+    if workload_network != settings.network.as_str() {
+        return Some("its network is not NETWORK");
+    }
+    None
 }

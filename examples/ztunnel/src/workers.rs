@@ -3,59 +3,17 @@
 
 mod listeners;
 mod services;
+mod shared;
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use mesh_core::credential::CertificateSource;
 use mesh_core::drain::Drain;
-use mesh_core::identity::SpiffeId;
-use mesh_core::store::MeshStore;
-use mesh_core::tls::TlsContext;
-use mesh_hbone::ConfigError;
-use mesh_hbone::proxy::SystemLookup;
-use mesh_hbone::server::HandshakeGate;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use crate::config::Settings;
-use crate::telemetry::Metrics;
 use listeners::Listeners;
-
-/// What all workers share.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) store: Arc<MeshStore>,
-    pub(crate) certificates: Arc<dyn CertificateSource>,
-    pub(crate) tls: Arc<TlsContext>,
-    pub(crate) identity: SpiffeId,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) lookup: SystemLookup,
-    pub(crate) gate: HandshakeGate,
-}
-
-/// Why the workers could not start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    #[error("cannot listen for {what} connections at {address}")]
-    Listen {
-        what: &'static str,
-        address: SocketAddr,
-        #[source]
-        source: io::Error,
-    },
-    #[error("cannot start worker {index}")]
-    Worker {
-        index: usize,
-        #[source]
-        source: io::Error,
-    },
-    #[error("a setting of HTTP/2 or of the pool is not usable")]
-    Setting(#[from] ConfigError),
-}
+pub(crate) use shared::{Shared, StartError};
 
 /// The running worker threads.
 #[derive(Debug)]

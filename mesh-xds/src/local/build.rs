@@ -6,8 +6,9 @@ use mesh_core::identity::{SpiffeId, TrustDomain};
 use mesh_core::model::{NamespacedHostname, PortMap, ServiceSpec, WorkloadSpec, WorkloadStatus};
 use serde_saphyr::{Location, Spanned};
 
+use super::config::LocalConfig;
 use super::error::{LocalError, Place};
-use super::{LocalConfig, file, model, value};
+use super::{file, model, value};
 
 /// A workload of the file under construction, and where it stands.
 struct Draft {

@@ -55,7 +55,10 @@ pub enum LocalError {
         source: io::Error,
     },
     /// The file is longer than [`MAX_BYTES`](super::MAX_BYTES).
-    #[error("{file} has {bytes} bytes, expected at most {}", super::MAX_BYTES)]
+    #[error(
+        "{file} has {bytes} bytes, expected at most {}",
+        super::config::MAX_BYTES
+    )]
     TooLong {
         /// The file.
         file: String,

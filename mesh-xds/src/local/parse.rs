@@ -7,8 +7,9 @@ use serde_path_to_error::{Segment, Track};
 use serde_saphyr::{Budget, Location, Options};
 
 use super::build::Builder;
+use super::config::{LocalConfig, MAX_BYTES};
 use super::error::{LocalError, Place};
-use super::{LocalConfig, MAX_BYTES, file};
+use super::file;
 
 /// Reads the text of a local file; `file_name` is what errors call it.
 ///

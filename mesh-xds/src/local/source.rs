@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use mesh_core::store::MeshStore;
 
+use super::config::{LocalConfig, MAX_BYTES};
+use super::error::LocalError;
 use super::file_state::{FileState, Stamp};
-use super::{LocalConfig, LocalError, MAX_BYTES, parse};
+use super::parse::parse;
 
 /// How often a file is looked at, unless set otherwise: 500 ms.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use mesh_hbone::sock::{HostSockets, ListenOptions, Listener, SocketOptions, Transparency, listen};
 
-use super::{Shared, StartError};
+use super::shared::{Shared, StartError};
 use crate::config::Settings;
 
 /// The listening sockets of one worker.

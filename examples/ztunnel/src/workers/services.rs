@@ -14,8 +14,8 @@ use mesh_hbone::sock::Listener;
 use mesh_hbone::{Client, ClientLayer, ConfigError, Http2Config};
 use tower_layer::Layer;
 
-use super::Shared;
 use super::listeners::Listeners;
+use super::shared::Shared;
 use crate::config::Settings;
 
 type Connector = HopConnector<TcpDialer, Client<TcpDialer>>;

@@ -99,6 +99,54 @@ fn a_bad_environment_or_file_refuses_the_start_and_says_where() {
 }
 
 #[test]
+fn a_mesh_without_the_own_workload_is_warned_of() {
+    let mesh = Mesh::new();
+    for (name, value, says) in [
+        (
+            "PROXY_WORKLOAD_INFO",
+            "ns/client-2/client",
+            "no workload with the namespace, name",
+        ),
+        (
+            "NODE_NAME",
+            "desktop",
+            "no workload with the namespace, name",
+        ),
+        (
+            "TRUST_DOMAIN",
+            "example.org",
+            "its trust domain is not TRUST_DOMAIN",
+        ),
+        ("NETWORK", "net1", "its network is not NETWORK"),
+    ] {
+        let proxy = mesh.proxy(mesh.client, &[(name, value)]);
+        let line = proxy.log_line("the workload of this proxy cannot be served", |_| true);
+        assert!(line["problem"].as_str().unwrap().contains(says), "{line}");
+    }
+}
+
+#[test]
+fn the_mesh_may_be_described_in_the_environment() {
+    let mesh = Mesh::new();
+    let text = mesh.yaml(mesh.client);
+    let proxy = mesh.proxy(mesh.client, &[("LOCAL_XDS_PATH", ""), ("LOCAL_XDS", &text)]);
+    assert_eq!(proxy.log_line("mesh loaded", |_| true)["workloads"], 3);
+}
+
+#[test]
+fn variables_that_have_no_effect_yet_are_named_once() {
+    let mesh = Mesh::new();
+    let later = [
+        ("XDS_ADDRESS", "istiod:15012"),
+        ("CA_HEADER_A", "b"),
+        ("AUTH_TOKEN", ""),
+    ];
+    let proxy = mesh.proxy(mesh.client, &later);
+    let line = proxy.log_line("variables are set that are not yet used", |_| true);
+    assert_eq!(line["variables"], "CA_HEADER_A XDS_ADDRESS");
+}
+
+#[test]
 fn the_version_and_the_help_are_shown() {
     let mesh = Mesh::new();
     for (argument, says) in [("version", "ztunnel 0."), ("help", "PROXY_WORKLOAD_INFO")] {

@@ -1,0 +1,16 @@
+//! What a local file says.
+
+use mesh_core::model::{ServiceSpec, WorkloadSpec};
+
+/// The longest file that is read, in bytes: 64 MiB, about 100,000 workloads.
+pub const MAX_BYTES: u64 = 64 << 20;
+
+/// What a local file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct LocalConfig {
+    /// The workloads, in the order of the file, each with its services filled in.
+    pub workloads: Vec<WorkloadSpec>,
+    /// The services, sorted by namespace and host name.
+    pub services: Vec<ServiceSpec>,
+}
