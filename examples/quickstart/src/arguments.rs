@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::Result;
+use crate::failure::Result;
 
 pub(crate) const HELP: &str = "\
 A whole mesh in one process: a development certificate authority, two node proxies, an application.

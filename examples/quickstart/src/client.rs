@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::Result;
+use crate::failure::Result;
 
 /// How many requests a median is made of.
 pub(crate) const SAMPLES: usize = 500;

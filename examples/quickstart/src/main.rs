@@ -4,20 +4,18 @@
 mod application;
 mod arguments;
 mod client;
+mod failure;
 mod journal;
 mod mesh;
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use arguments::{Arguments, HELP};
 use client::{Answer, HttpClient};
+use failure::Result;
 use journal::{Entry, Journal};
 use mesh::Mesh;
-
-/// Everything that can go wrong ends the program with one line.
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The service that is called, as `mesh.yaml` has it.
 const HOST: &str = "hello.default.svc.cluster.local";

@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::Result;
+use crate::failure::Result;
 
 const SHOP: &str = "spiffe://cluster.local/ns/default/sa/shop";
 const HELLO: &str = "spiffe://cluster.local/ns/default/sa/hello";
