@@ -143,8 +143,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             if !gathered.is_empty() {
                 tls.writer().write_all(gathered)?;
                 *encrypted += gathered.len();
-                // A tunnel with nothing to send holds no buffer.
-                *gathered = BytesMut::new();
+                // Kept: one connection carries many streams, and at most `GATHER` bytes are here.
+                gathered.clear();
             }
             while tls.wants_write() {
                 match tls.write_tls(&mut NonBlocking { io, cx }) {
