@@ -75,6 +75,11 @@ impl Tunnel {
         self.headers.as_deref()
     }
 
+    /// Takes the headers of the answer, so that a long-lived tunnel does not keep them in memory.
+    pub fn take_response_headers(&mut self) -> Option<HeaderMap> {
+        self.headers.take().map(|headers| *headers)
+    }
+
     /// The next bytes as they arrived, without a copy; `None` when the peer has ended its side.
     ///
     /// The peer may not send more in their place until [`Tunnel::release`] is called.

@@ -313,7 +313,7 @@ async fn a_peer_that_vanishes_is_asked_and_then_given_up_by_the_server() {
     let error = served.await.unwrap().unwrap_err();
     assert_took(start, TIMEOUT);
     assert!(matches!(error, ServerError::Silent { .. }), "{error}");
-    assert_eq!(error.outcome(), Outcome::Reset);
+    assert_eq!(error.outcome(), Outcome::CopyFailure);
     assert_eq!(wire.ended_with().await, Some(frames::NO_ERROR));
 }
 

@@ -1,26 +1,30 @@
 //! Our two node proxies: the library's outbound and inbound services, with HBONE between them.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 
 use mesh_core::credential::{CertificateSource, Credential, FixedSource, TrustBundle};
+use mesh_core::drain;
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::{ServiceSpec, TunnelProtocol, WorkloadSpec};
 use mesh_core::resolve::ResolveConfig;
 use mesh_core::store::MeshStore;
+use mesh_core::telemetry::Direction;
 use mesh_core::tls::TlsContext;
 use mesh_hbone::client::ClientLayer;
 use mesh_hbone::proxy::{
-    AllowAll, HopConnector, Inbound, LocalWorkload, MeshResolver, NoLookup, Outbound, TcpDialer,
+    Accept, AcceptOptions, AllowAll, HopConnector, Inbound, LocalWorkload, MeshResolver, NoLookup,
+    Outbound, TcpDialer, serve,
 };
 use mesh_hbone::server::{Accepted, ServerLayer};
 use mesh_hbone::sock::SocketOptions;
+use tokio::net::{TcpListener, TcpStream};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::certificates::Authority;
-use crate::listen::{listeners, serve};
+use crate::listen::listeners;
 use crate::worker::Worker;
 
 const CLIENT: &str = "spiffe://lab/ns/lab/sa/client";
@@ -43,16 +47,7 @@ pub fn inbound(
         let dialer = TcpDialer::new(SocketOptions::default());
         let resolver = resolver("server", address.port());
         let server = layer.layer(Inbound::new(resolver, AllowAll, dialer, Arc::new(())));
-        Worker::start(name, move || {
-            serve(socket, move |io| {
-                let mut server = server.clone();
-                async move {
-                    let (peer, local) = (io.peer_addr()?, io.local_addr()?);
-                    let served = server.call(Accepted { io, peer, local });
-                    served.await.map_err(io::Error::other)
-                }
-            })
-        })
+        Worker::start(name, move || run(socket, None, server, Direction::Inbound))
     });
     Ok((address, workers.collect::<io::Result<_>>()?))
 }
@@ -79,19 +74,45 @@ pub fn outbound(
         let connector = HopConnector::new(dialer.clone(), layer.layer(dialer));
         let resolver = resolver("client", next.port());
         let outbound = Outbound::new(resolver, connector, NoLookup, Arc::new(()));
-        Worker::start(name, move || {
-            serve(socket, move |io| {
-                let mut outbound = outbound.clone();
-                async move {
-                    // As if the connection had been redirected on its way to the application.
-                    let (peer, local) = (io.peer_addr()?, application);
-                    let carried = outbound.call(Accepted { io, peer, local });
-                    carried.await.map_err(io::Error::other)
-                }
-            })
-        })
+        // As if connections had been redirected on their way to the application.
+        let to = Some(application);
+        Worker::start(name, move || run(socket, to, outbound, Direction::Outbound))
     });
     Ok((address, workers.collect::<io::Result<_>>()?))
+}
+
+/// Serves a listener for ever.
+async fn run<S>(socket: StdListener, to: Option<SocketAddr>, service: S, direction: Direction)
+where
+    S: Service<Accepted<TcpStream>, Response = ()> + Clone + Send + 'static,
+    S::Error: std::error::Error + Send + 'static,
+    S::Future: Send,
+{
+    let listener = match TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(error) => return eprintln!("cannot listen: {error}"),
+    };
+    // Never drained: the benchmark just ends.
+    let (_trigger, drain) = drain::channel();
+    let options = AcceptOptions::new(direction, Arc::new(()));
+    serve(Sockets { listener, to }, service, options, drain).await;
+}
+
+/// A listener, and where its connections were going if not to itself.
+struct Sockets {
+    listener: TcpListener,
+    to: Option<SocketAddr>,
+}
+
+impl Accept for Sockets {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<Accepted<TcpStream>> {
+        let (io, peer) = self.listener.accept().await?;
+        io.set_nodelay(true)?;
+        let local = self.to.map_or_else(|| io.local_addr(), Ok)?;
+        Ok(Accepted { io, peer, local })
+    }
 }
 
 /// A mesh of two workloads on loopback, as one of them sees it.

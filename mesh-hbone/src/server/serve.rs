@@ -168,7 +168,7 @@ where
         let peer = self.peer.addr();
         loop {
             match self.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => self.admit(request, respond),
+                Poll::Ready(Some(Ok((request, respond)))) => self.admit(cx, request, respond),
                 Poll::Ready(Some(Err(source))) => return Poll::Ready(ended(peer, source)),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => break,
@@ -186,7 +186,12 @@ where
         }
     }
 
-    fn admit(&self, request: http::Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
+    fn admit(
+        &self,
+        cx: &mut Context<'_>,
+        request: http::Request<h2::RecvStream>,
+        respond: SendResponse<Bytes>,
+    ) {
         let method = request.method().clone();
         let incoming = Incoming::new(request, respond, self.peer.clone());
         if method != Method::CONNECT {
@@ -204,15 +209,20 @@ where
         if Arc::strong_count(&self.handlers) > limit.saturating_mul(HANDLERS_PER_STREAM) {
             return incoming.turn_away();
         }
-        tokio::spawn(handle(
-            self.service.clone(),
-            incoming,
-            self.handlers.clone(),
-        ));
+        let mut service = self.service.clone();
+        let counted = self.handlers.clone();
+        // The usual case keeps neither the service nor the request in the task: one task for each
+        // stream, for as long as the stream lives.
+        match service.poll_ready(cx) {
+            Poll::Ready(Ok(())) => drop(tokio::spawn(report(service.call(incoming), counted))),
+            Poll::Ready(Err(error)) => failed(&*error.into()),
+            Poll::Pending => drop(tokio::spawn(handle(service, incoming, counted))),
+        }
     }
 }
 
-async fn handle<S>(mut service: S, incoming: Incoming, _counted: Arc<()>)
+/// Waits until the service is ready, and for its work.
+async fn handle<S>(mut service: S, incoming: Incoming, counted: Arc<()>)
 where
     S: Service<Incoming, Response = ()>,
     S::Error: Into<BoxError>,
@@ -220,13 +230,20 @@ where
     let ready = poll_fn(|cx| service.poll_ready(cx))
         .await
         .map_err(Into::into);
-    let result = match ready {
-        Ok(()) => service.call(incoming).await.map_err(Into::into),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = result {
-        tracing::debug!(error = &*error as &dyn std::error::Error, "stream failed");
+    match ready {
+        Ok(()) => report(service.call(incoming), counted).await,
+        Err(error) => failed(&*error),
     }
+}
+
+async fn report<E: Into<BoxError>>(work: impl Future<Output = Result<(), E>>, _counted: Arc<()>) {
+    if let Err(error) = work.await.map_err(Into::into) {
+        failed(&*error);
+    }
+}
+
+fn failed(error: &(dyn std::error::Error + Send + Sync + 'static)) {
+    tracing::debug!(error = error as &dyn std::error::Error, "stream failed");
 }
 
 /// The end of a connection as the peer's doing or a failure.

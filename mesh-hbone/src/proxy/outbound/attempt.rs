@@ -62,8 +62,8 @@ impl<R, C, L> Outbound<R, C, L> {
             }
         }
         match result {
-            Ok(upstream) => {
-                learn(&mut session, &route.hop, &upstream);
+            Ok(mut upstream) => {
+                learn(&mut session, &route.hop, &mut upstream);
                 Ok(Established { session, upstream })
             }
             Err(error) => {
@@ -153,15 +153,16 @@ fn presented(hop: &Hop, local: &Workload) -> Result<Option<SpiffeId>, Error> {
 }
 
 /// Adds what the tunnel tells about the other end.
-fn learn<S>(session: &mut Session, hop: &Hop, upstream: &Upstream<S>) {
+fn learn<S>(session: &mut Session, hop: &Hop, upstream: &mut Upstream<S>) {
     let Upstream::Tunnel(tunnel) = upstream else {
         return;
     };
+    let answer = tunnel.take_response_headers();
     let connection = session.connection_mut();
     connection.destination_identity = Some(tunnel.peer().identity().clone());
     if matches!(hop, Hop::DoubleHbone { .. }) {
         // Only what is behind the gateway knows which endpoint it became.
-        let baggage = tunnel.response_headers().and_then(headers::baggage);
+        let baggage = answer.as_ref().and_then(headers::baggage);
         connection.destination_baggage = baggage.map(Arc::<Baggage>::new);
     }
 }
