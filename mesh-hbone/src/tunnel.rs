@@ -122,10 +122,14 @@ impl Tunnel {
     ///
     /// The HTTP/2 library keeps each DATA frame apart, at a cost that is out of proportion for
     /// small ones. The window bounds the bytes; this bounds the rest.
-    pub(crate) fn poll_gather(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Ok(Some(chunk))) = self.poll_frame(cx) {
+    ///
+    /// # Errors
+    /// When the tunnel is reset: who waits for a slow reader of the bytes before has to know.
+    pub(crate) fn poll_gather(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while let Poll::Ready(Some(chunk)) = self.poll_frame(cx)? {
             self.waiting.push(chunk);
         }
+        Ok(())
     }
 
     /// Sends as much of `chunk` as the peer's window allows, at least a byte, and removes it from

@@ -17,8 +17,8 @@ pub trait End {
     fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>>;
     /// Takes note that this many pulled bytes have been passed on.
     fn passed_on(&mut self, bytes: usize);
-    /// Called while pulled bytes cannot be passed on.
-    fn while_blocked(&mut self, cx: &mut Context<'_>);
+    /// Called while pulled bytes cannot be passed on. Fails when nobody wants them any more.
+    fn while_blocked(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
     /// Sends some of the bytes and removes them from `chunk`.
     fn poll_push(&mut self, cx: &mut Context<'_>, chunk: &mut Bytes) -> Poll<io::Result<usize>>;
     /// Sends what may still be buffered.
@@ -90,7 +90,9 @@ impl<S: Socket> End for Plain<S> {
 
     fn passed_on(&mut self, _: usize) {}
 
-    fn while_blocked(&mut self, _: &mut Context<'_>) {}
+    fn while_blocked(&mut self, _: &mut Context<'_>) -> io::Result<()> {
+        Ok(())
+    }
 
     fn poll_push(&mut self, cx: &mut Context<'_>, chunk: &mut Bytes) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, chunk))?;
@@ -133,8 +135,8 @@ impl End for Tunnel {
         self.release(bytes);
     }
 
-    fn while_blocked(&mut self, cx: &mut Context<'_>) {
-        self.poll_gather(cx);
+    fn while_blocked(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.poll_gather(cx)
     }
 
     fn poll_push(&mut self, cx: &mut Context<'_>, chunk: &mut Bytes) -> Poll<io::Result<usize>> {

@@ -53,7 +53,7 @@ impl Flow {
                 }
                 _ if !self.chunk.is_empty() => {
                     let Poll::Ready(pushed) = to.poll_push(cx, &mut self.chunk) else {
-                        from.while_blocked(cx);
+                        from.while_blocked(cx).map_err(|error| (true, error))?;
                         return Poll::Pending;
                     };
                     let pushed = pushed.map_err(writing)?;
