@@ -12,6 +12,7 @@
 pub mod frames;
 pub mod peers;
 pub mod pipes;
+pub mod relay;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
