@@ -225,6 +225,7 @@ where
         io: accepted.io,
         tls: None,
         peer,
+        generation: 0,
         renewals: None,
     };
     serve::serve(ready, service, &layer.0).await

@@ -18,7 +18,9 @@ pub(super) struct Ready<IO> {
     pub(super) io: IO,
     pub(super) tls: Option<rustls::Connection>,
     pub(super) peer: Arc<Peer>,
-    /// Replacements of the credential that the connection was accepted with.
+    /// The credential that the connection was accepted with, by its generation.
+    pub(super) generation: u64,
+    /// That credential and its replacements.
     pub(super) renewals: Option<Watch<Credential>>,
 }
 
@@ -75,6 +77,7 @@ where
         io,
         tls: Some(tls.into()),
         peer: Arc::new(Peer::new(id, peer, local)),
+        generation: credential.generation(),
         renewals,
     })
 }

@@ -51,6 +51,7 @@ where
         io,
         tls,
         peer,
+        generation,
         renewals,
     } = ready;
     let addr = peer.addr();
@@ -61,10 +62,14 @@ where
         .map_err(|_| Error::HandshakeTimeout { peer: addr })?
         .map_err(|source| Error::Http2 { peer: addr, source })?;
     let renewed = async {
-        match renewals {
-            Some(mut renewals) => drop(renewals.changed().await),
-            None => std::future::pending().await,
+        // A credential may have been replaced before the watch began; one that is not renewed any
+        // more is no reason to end.
+        if let Some(mut renewals) = renewals
+            && (renewals.load().generation() != generation || renewals.changed().await.is_ok())
+        {
+            return;
         }
+        std::future::pending().await
     };
     let draining = async {
         match &shared.drain {
