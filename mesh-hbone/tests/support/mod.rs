@@ -50,6 +50,15 @@ impl Ca {
 
     /// A credential, valid from and for a number of days from now.
     pub fn issue_for(&self, id: &str, from: i64, days: i64) -> Arc<Credential> {
+        self.issue_with(id, from, days, &[self])
+    }
+
+    /// A credential that trusts these.
+    pub fn issue_trusting(&self, id: &str, trusted: &[&Ca]) -> Arc<Credential> {
+        self.issue_with(id, -1, 10, trusted)
+    }
+
+    fn issue_with(&self, id: &str, from: i64, days: i64, trusted: &[&Ca]) -> Arc<Credential> {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         let day = |n: i64| {
@@ -65,7 +74,7 @@ impl Ca {
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
         let leaf = params.signed_by(&key, &self.issuer).unwrap();
-        let roots = TrustBundle::from_der([self.root.clone().into()]).unwrap();
+        let roots = TrustBundle::from_der(trusted.iter().map(|ca| ca.root.clone().into())).unwrap();
         let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
         Arc::new(
             Credential::from_der(vec![leaf.der().clone()], key.into(), Arc::new(roots)).unwrap(),
