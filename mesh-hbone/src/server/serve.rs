@@ -56,11 +56,21 @@ where
     } = ready;
     let addr = peer.addr();
     let (records, flusher) = records::split(io, tls);
+    let forced = async {
+        match &shared.drain {
+            Some(drain) => drain.forced().await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut forced = pin!(forced);
     let preface = handshake(records, &flusher, &shared.http2);
-    let connection = timeout(shared.handshake_timeout, preface)
-        .await
-        .map_err(|_| Error::HandshakeTimeout { peer: addr })?
-        .map_err(|source| Error::Http2 { peer: addr, source })?;
+    let connection = tokio::select! {
+        biased;
+        () = forced.as_mut() => return Err(Error::Drained { peer: addr }),
+        preface = timeout(shared.handshake_timeout, preface) => preface
+            .map_err(|_| Error::HandshakeTimeout { peer: addr })?
+            .map_err(|source| Error::Http2 { peer: addr, source })?,
+    };
     let renewed = async {
         // A credential may have been replaced before the watch began; one that is not renewed any
         // more is no reason to end.
@@ -77,16 +87,10 @@ where
             None => std::future::pending().await,
         }
     };
-    let forced = async {
-        match &shared.drain {
-            Some(drain) => drain.forced().await,
-            None => std::future::pending().await,
-        }
-    };
     let retire = async {
         tokio::select! { () = renewed => (), () = draining => () }
     };
-    let (mut retire, mut forced) = (pin!(retire), pin!(forced));
+    let mut retire = pin!(retire);
     let mut driver = Driver {
         keepalive: Keepalive::new(&shared.http2, None),
         connection,
