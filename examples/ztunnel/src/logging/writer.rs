@@ -5,11 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Lines that wait to be written before further ones are dropped.
 const QUEUE: usize = 10_000;
 /// Lines that are written with one system call.
 const BATCH: usize = 64;
+
+/// Time that the process waits for its last lines to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time until a full queue is tried again with the request to flush.
+const FLUSH_PAUSE: Duration = Duration::from_millis(5);
 
 /// What went wrong with the log itself.
 #[derive(Debug, Default)]
@@ -58,12 +64,19 @@ impl LineSink {
         }
     }
 
-    /// Waits until the lines so far are written.
+    /// Waits until the lines so far are written, but not for an output that nobody reads.
     pub(super) fn flush(&self) {
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
         let (done, written) = sync_channel(0);
-        if self.queue.send(Message::Flush(done)).is_ok() {
-            let _ = written.recv();
+        let mut flush = Message::Flush(done);
+        while let Err(TrySendError::Full(back)) = self.queue.try_send(flush) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            flush = back;
+            std::thread::sleep(FLUSH_PAUSE);
         }
+        let _ = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 

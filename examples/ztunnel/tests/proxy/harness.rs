@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -155,6 +155,8 @@ pub(crate) fn command(environment: &[(String, String)], directory: &Path) -> Com
 #[derive(Default)]
 struct Lines {
     all: Mutex<Vec<Value>>,
+    /// The process has closed its output, so it has ended or is about to.
+    ended: AtomicBool,
     more: Condvar,
 }
 
@@ -181,6 +183,11 @@ impl Proxy {
                 to.all.lock().unwrap().push(value);
                 to.more.notify_all();
             }
+            // Under the lock, so that no waiter misses it.
+            let lines = to.all.lock().unwrap();
+            to.ended.store(true, Ordering::SeqCst);
+            drop(lines);
+            to.more.notify_all();
         });
         let proxy = Self {
             address,
@@ -193,10 +200,25 @@ impl Proxy {
 
     /// Waits for a line of the log with this message that satisfies `matches`.
     pub(crate) fn log_line(&self, message: &str, matches: impl Fn(&Value) -> bool) -> Value {
-        let find = |lines: &[Value]| {
+        self.log_until(message, |lines| {
             let mut with_message = lines.iter().filter(|line| line["message"] == message);
             with_message.find(|line| matches(line)).cloned()
-        };
+        })
+    }
+
+    /// Waits until there are so many lines with this message.
+    pub(crate) fn log_lines(&self, message: &str, count: usize) {
+        self.log_until(message, |lines| {
+            let found = lines
+                .iter()
+                .filter(|line| line["message"] == message)
+                .count();
+            (found >= count).then_some(())
+        });
+    }
+
+    /// Waits until the log has what `find` looks for.
+    fn log_until<T>(&self, what: &str, find: impl Fn(&[Value]) -> Option<T>) -> T {
         let deadline = Instant::now() + GUARD;
         let mut lines = self.log.all.lock().unwrap();
         loop {
@@ -204,7 +226,8 @@ impl Proxy {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no line `{message}` in {lines:#?}");
+            let ended = self.log.ended.load(Ordering::SeqCst);
+            assert!(!left.is_zero() && !ended, "no line `{what}` in {lines:#?}");
             lines = self.log.more.wait_timeout(lines, left).unwrap().0;
         }
     }
@@ -267,13 +290,14 @@ impl Proxy {
     /// Waits for the end of the process.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         let deadline = Instant::now() + GUARD;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the process does not end");
-            std::thread::yield_now();
+        let mut lines = self.log.all.lock().unwrap();
+        while !self.log.ended.load(Ordering::SeqCst) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "the process does not end");
+            lines = self.log.more.wait_timeout(lines, left).unwrap().0;
         }
+        drop(lines);
+        self.child.wait().unwrap()
     }
 }
 

@@ -60,9 +60,7 @@ fn a_wrong_or_missing_file_leaves_the_last_good_state_in_force() {
         finish(stream);
     }
     mesh.write(&mesh.yaml(mesh.server));
-    while client.log_count("mesh loaded") < 2 {
-        std::thread::yield_now();
-    }
+    client.log_lines("mesh loaded", 2);
     assert_eq!(
         client.log_count(rejected),
         3,
