@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::error::DialError;
-use super::settings::Settings;
+use super::settings::{ASSUMED_STREAMS, Settings};
 use super::target::Key;
 use crate::boxed::BoxError;
 use crate::config;
@@ -124,7 +124,7 @@ fn builder(settings: &Settings) -> h2::client::Builder {
         .initial_connection_window_size(config::MAX_WINDOW)
         .max_frame_size(http2.frame_size())
         .max_header_list_size(http2.max_header_list_size())
-        .initial_max_send_streams(settings.max_streams)
+        .initial_max_send_streams(settings.max_streams.min(ASSUMED_STREAMS))
         .max_send_buffer_size(config::SEND_BUFFER)
         .data_frame_budget(config::SMALL_FRAME_BUDGET);
     builder

@@ -17,7 +17,7 @@ use tower_service::Service;
 use super::dial;
 use super::error::{DialError, Error};
 use super::link::{Link, Owner, StreamSlot};
-use super::settings::Settings;
+use super::settings::{ASSUMED_STREAMS, Settings};
 use super::target::Key;
 use crate::boxed::BoxError;
 
@@ -248,7 +248,8 @@ impl Entries {
             return Found::Slot { slot, now_full };
         }
         let current = |dial: &&mut Dial| {
-            dial.generation == credential.generation() && dial.waiting < max_streams
+            dial.generation == credential.generation()
+                && dial.waiting < max_streams.min(ASSUMED_STREAMS)
         };
         match entry.dials.iter_mut().find(current) {
             Some(dial) => {

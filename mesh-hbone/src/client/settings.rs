@@ -8,6 +8,10 @@ use mesh_core::tls::TlsContext;
 
 use crate::config::Http2Config;
 
+/// Streams that a peer is taken to allow until its SETTINGS say so: the least that RFC 9113 §6.5.2
+/// recommends.
+pub(super) const ASSUMED_STREAMS: usize = 100;
+
 /// What dialling and pooling go by.
 #[derive(Debug)]
 pub(super) struct Settings {
