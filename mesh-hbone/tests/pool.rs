@@ -14,6 +14,7 @@ use mesh_core::outcome::Outcome;
 use mesh_hbone::client::{Client, ClientBuilder, Error};
 use mesh_hbone::{BoxFuture, Incoming, Target, Tunnel};
 use parking_lot::Mutex;
+use support::frames::{self, Wire};
 use support::pipes::{Gate, Piped, endpoint, piped, settle};
 use support::{Fn_, Mesh, echo, id};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -205,6 +206,28 @@ async fn many_requests_take_as_many_connections_as_there_are_endpoints() {
         assert_eq!(setup.client.connections(), usize::from(endpoints));
         drop(tunnels);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_does_not_overrun_a_server_whose_limit_is_not_known_yet() {
+    // RFC 9113 §6.5.2: a server that says nothing allows everything, and one that has yet to speak
+    // is likely to allow 100.
+    let mesh = Mesh::new();
+    let (client, mut listener) = mesh.piped(|builder| builder.max_streams_per_connection(1000));
+    let tasks = at_once(&client, (0..450).map(|_| mesh.target(endpoint(1))));
+    let mut io = listener.accept_tls(&mesh).await;
+    io.read_exact(&mut vec![0; frames::PREFACE.len()])
+        .await
+        .unwrap();
+    let mut wire = Wire::silent(io);
+    settle().await;
+    let mut asked = 0;
+    while let Ok(frame) = tokio::time::timeout(Duration::from_secs(1), wire.next()).await {
+        asked += usize::from(frame.unwrap().kind == frames::HEADERS);
+    }
+    assert_eq!(asked, 100);
+    assert_eq!(1 + listener.waiting(), 5, "dials for 450");
+    tasks.iter().for_each(JoinHandle::abort);
 }
 
 /// A dialer that waits at a gate and may fail.
