@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::name::Name;
 
@@ -43,8 +44,14 @@ pub struct TrustDomain(Name);
 /// assert_eq!(id.to_string(), "spiffe://cluster.local/ns/shop/sa/cart");
 /// # Ok::<(), mesh_core::identity::InvalidSpiffeId>(())
 /// ```
+///
+/// Cloning copies a pointer.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SpiffeId {
+pub struct SpiffeId(Arc<Parts>);
+
+/// In the order in which identities compare.
+#[derive(Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Parts {
     trust_domain: TrustDomain,
     namespace: Name,
     service_account: Name,
@@ -111,17 +118,17 @@ impl SpiffeId {
             }
         }
         check_length(&trust_domain, namespace, service_account)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             trust_domain,
             namespace: namespace.into(),
             service_account: service_account.into(),
-        })
+        })))
     }
 
     /// The trust domain.
     #[must_use]
     pub fn trust_domain(&self) -> &TrustDomain {
-        &self.trust_domain
+        &self.0.trust_domain
     }
 
     /// The same namespace and service account in another trust domain.
@@ -129,23 +136,24 @@ impl SpiffeId {
     /// # Errors
     /// [`InvalidSpiffeId::TooLong`] when the whole then exceeds 2048 bytes.
     pub fn with_trust_domain(&self, trust_domain: TrustDomain) -> Result<Self, InvalidSpiffeId> {
-        check_length(&trust_domain, &self.namespace, &self.service_account)?;
-        Ok(Self {
+        check_length(&trust_domain, &self.0.namespace, &self.0.service_account)?;
+        Ok(Self(Arc::new(Parts {
             trust_domain,
-            ..self.clone()
-        })
+            namespace: self.namespace().clone(),
+            service_account: self.service_account().clone(),
+        })))
     }
 
     /// The namespace.
     #[must_use]
     pub fn namespace(&self) -> &Name {
-        &self.namespace
+        &self.0.namespace
     }
 
     /// The service account.
     #[must_use]
     pub fn service_account(&self) -> &Name {
-        &self.service_account
+        &self.0.service_account
     }
 }
 
@@ -179,11 +187,11 @@ impl FromStr for SpiffeId {
 
 impl fmt::Display for SpiffeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        let Parts {
             trust_domain,
             namespace,
             service_account,
-        } = self;
+        } = &*self.0;
         write!(
             f,
             "spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"

@@ -19,8 +19,9 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for the first sign of the other end: `true` when it went away (ended or reset the
-    /// connection) without having sent a byte, `false` when there is something to read.
+    /// Waits for the first sign of the other end: `true` when it reset the connection, `false` when
+    /// there is something to read. An end counts as something: whoever only listens may half-close
+    /// at once.
     ///
     /// For giving up work that nobody waits for any more. The default, for streams that cannot
     /// tell, is `false` at once.
@@ -41,7 +42,7 @@ impl Socket for TcpStream {
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<bool> {
         let mut byte = [0];
         let peeked = self.poll_peek(cx, &mut ReadBuf::new(&mut byte));
-        peeked.map(|peeked| !matches!(peeked, Ok(1..)))
+        peeked.map(|peeked| peeked.is_err())
     }
 
     fn reset_on_drop(&mut self) {

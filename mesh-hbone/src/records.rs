@@ -143,8 +143,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             if !gathered.is_empty() {
                 tls.writer().write_all(gathered)?;
                 *encrypted += gathered.len();
-                // Kept: one connection carries many streams, and at most `GATHER` bytes are here.
-                gathered.clear();
+                // A small one is kept for the next few frames, a large one is not held while idle.
+                if gathered.capacity() > SMALL {
+                    *gathered = BytesMut::new();
+                } else {
+                    gathered.clear();
+                }
             }
             while tls.wants_write() {
                 match tls.write_tls(&mut NonBlocking { io, cx }) {

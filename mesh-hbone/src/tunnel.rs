@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use h2::Reason;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,7 +33,8 @@ const KEEP_WHOLE: usize = 16 * 1024;
 pub struct Tunnel {
     send: h2::SendStream<Bytes>,
     recv: h2::RecvStream,
-    waiting: Waiting,
+    /// `None` as long as everything that arrives is read at once.
+    waiting: Option<Box<Waiting>>,
     peer: Arc<Peer>,
     headers: Option<Box<HeaderMap>>,
     sent_end: bool,
@@ -50,11 +51,10 @@ impl Tunnel {
         headers: Option<Box<HeaderMap>>,
         held: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Self {
-        let waiting = Waiting::default();
         Self {
             send,
             recv,
-            waiting,
+            waiting: None,
             peer,
             headers,
             sent_end: false,
@@ -87,10 +87,13 @@ impl Tunnel {
     /// # Errors
     /// `ConnectionReset` when the peer reset the tunnel; otherwise what befell the connection.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        match self.waiting.pop() {
-            Some(chunk) => Poll::Ready(Ok(Some(chunk))),
-            None => self.poll_frame(cx),
+        if let Some(waiting) = &mut self.waiting {
+            if let Some(chunk) = waiting.pop() {
+                return Poll::Ready(Ok(Some(chunk)));
+            }
+            self.waiting = None;
         }
+        self.poll_frame(cx)
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
@@ -127,7 +130,7 @@ impl Tunnel {
     /// When the tunnel is reset: who waits for a slow reader of the bytes before has to know.
     pub(crate) fn poll_gather(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while let Poll::Ready(Some(chunk)) = self.poll_frame(cx)? {
-            self.waiting.push(chunk);
+            self.waiting.get_or_insert_default().push(chunk);
         }
         Ok(())
     }
@@ -200,7 +203,11 @@ impl Tunnel {
 
     /// Whether the peer has ended its side.
     pub(crate) fn received_end(&self) -> bool {
-        self.received_end && self.waiting.is_empty()
+        self.received_end
+            && self
+                .waiting
+                .as_ref()
+                .is_none_or(|waiting| waiting.is_empty())
     }
 
     /// Whether this side has ended.
@@ -222,7 +229,9 @@ impl AsyncRead for Tunnel {
             let now = chunk.split_to(chunk.len().min(buf.remaining()));
             buf.put_slice(&now);
             self.release(now.len());
-            self.waiting.put_back(chunk);
+            if !chunk.is_empty() {
+                self.waiting.get_or_insert_default().put_back(chunk);
+            }
             // An empty frame is no end.
             if !now.is_empty() || buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
@@ -290,17 +299,13 @@ impl Waiting {
     }
 
     fn put_back(&mut self, chunk: Bytes) {
-        if chunk.has_remaining() {
-            self.chunks.push_front(chunk);
-        }
+        self.chunks.push_front(chunk);
     }
 
     fn pop(&mut self) -> Option<Bytes> {
         if let Some(chunk) = self.chunks.pop_front() {
             return Some(chunk);
         }
-        // An idle tunnel holds no queue.
-        self.chunks = VecDeque::new();
         (!self.tail.is_empty()).then(|| std::mem::take(&mut self.tail).freeze())
     }
 

@@ -7,11 +7,13 @@ mod tests;
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use mesh_core::drain::Drain;
 use mesh_core::telemetry::{Direction, Event, Telemetry};
+use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
@@ -101,11 +103,16 @@ where
             Ok((place, Ok(accepted))) => {
                 backoff.reset();
                 let socket = OpenSocket::new(&options, place);
-                let peer = accepted.peer;
                 // The one that was polled is called; its clone takes its place.
                 let clone = service.clone();
                 let life = std::mem::replace(&mut service, clone).call(accepted);
-                tokio::spawn(run(life, peer, socket, drain.clone()));
+                let drain = drain.clone();
+                let deadline = async move { drain.forced().await };
+                tokio::spawn(Run {
+                    life,
+                    deadline,
+                    socket,
+                });
             }
             Ok((_, Err(error))) => backoff.failed(&error),
             Err(error) => return failed(&error),
@@ -120,20 +127,38 @@ fn failed<E: std::error::Error + 'static>(error: &E) {
     );
 }
 
-/// One connection, until it ends or the drain's deadline.
-async fn run<F, E>(life: F, peer: SocketAddr, socket: OpenSocket, drain: Drain)
+pin_project! {
+    /// One connection, until it ends or the drain's deadline. Written by hand: an `async fn` would
+    /// keep its arguments twice, for as long as the connection lives.
+    struct Run<F, D> {
+        #[pin]
+        life: F,
+        #[pin]
+        deadline: D,
+        // Dropped last.
+        socket: OpenSocket,
+    }
+}
+
+impl<F, E, D> Future for Run<F, D>
 where
     F: Future<Output = Result<(), E>>,
     E: std::error::Error + 'static,
+    D: Future<Output = ()>,
 {
-    let ended = tokio::select! {
-        result = life => result,
-        () = drain.forced() => return,
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection failed");
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if let Poll::Ready(ended) = this.life.poll(cx) {
+            if let Err(error) = ended {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "connection failed");
+            }
+            return Poll::Ready(());
+        }
+        this.deadline.poll(cx)
     }
-    drop(socket);
 }
 
 /// Counts a socket as open as long as it lives, and holds its place.

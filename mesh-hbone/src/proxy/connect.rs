@@ -17,10 +17,6 @@ use crate::tunnel::Tunnel;
 /// A next hop with everything that connecting to it needs.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a connector handles every kind")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "short-lived, and never kept in numbers"
-)]
 pub enum Leg {
     /// Plain TCP.
     Tcp(SocketAddr),

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use super::Error;
 use crate::io::Socket;
 
-/// Does something for a client, until the client goes away without having sent anything.
+/// Does something for a client, until the client resets its connection.
 ///
-/// A client that has sent something and then ended its side may still wait for an answer; one that
-/// has not is taken to have given up (as HAProxy takes it).
+/// One that only ended its side may still wait for an answer, or for a greeting if it has sent
+/// nothing: nothing tells it from one that has gone.
 pub(super) async fn unless_gone<T>(
     client: &(impl Socket + Sync),
     destination: SocketAddr,
@@ -45,9 +45,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_tells_who_left_from_who_spoke() {
+    async fn a_socket_tells_a_reset_from_an_end() {
         for (name, spoke, reset, gone) in [
-            ("closed", false, false, true),
+            ("half-closed or closed", false, false, false),
             ("reset", false, true, true),
             ("spoke", true, false, false),
         ] {
