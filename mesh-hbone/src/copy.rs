@@ -71,9 +71,13 @@ pub enum CopyError {
 
 impl CopyError {
     fn new(side: Side, source: std_io::Error) -> Self {
-        use std_io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+        use std_io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+        };
         match source.kind() {
-            ConnectionReset | BrokenPipe | NotConnected => Self::Reset { side, source },
+            ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected | UnexpectedEof => {
+                Self::Reset { side, source }
+            }
             _ => Self::Failed { side, source },
         }
     }

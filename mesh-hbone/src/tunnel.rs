@@ -26,7 +26,9 @@ const KEEP_WHOLE: usize = 16 * 1024;
 ///
 /// Flow control: bytes that are read make room for the peer to send more. A tunnel that nobody
 /// reads holds at most the stream window ([`Http2Config::stream_window`]) in memory and never
-/// slows its neighbours on the same connection.
+/// slows its neighbours on the same connection. One exception: a peer that sends some 65,000 DATA
+/// frames of a few bytes to tunnels that nobody even polls is closed as abusive, all its tunnels
+/// included. [`copy`](crate::copy::copy) polls, and gathers such frames.
 ///
 /// [`Http2Config::stream_window`]: crate::Http2Config::stream_window
 #[derive(Debug)]

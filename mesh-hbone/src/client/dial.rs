@@ -123,6 +123,8 @@ fn builder(settings: &Settings) -> h2::client::Builder {
         .initial_window_size(http2.stream_window())
         .initial_connection_window_size(config::MAX_WINDOW)
         .max_frame_size(http2.frame_size())
+        // Headers of tunnels hardly repeat: a table would only hold the last ones in memory.
+        .header_table_size(0)
         .max_header_list_size(http2.max_header_list_size())
         .initial_max_send_streams(settings.max_streams.min(ASSUMED_STREAMS))
         .max_send_buffer_size(config::SEND_BUFFER)

@@ -130,6 +130,8 @@ async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
             .initial_window_size(config.stream_window())
             .initial_connection_window_size(config::MAX_WINDOW)
             .max_frame_size(config.frame_size())
+            // Headers of tunnels hardly repeat: a table would only hold the last ones in memory.
+            .header_table_size(0)
             .max_header_list_size(config.max_header_list_size())
             .max_concurrent_streams(config.max_concurrent_streams())
             .max_send_buffer_size(config::SEND_BUFFER)
