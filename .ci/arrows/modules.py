@@ -11,6 +11,8 @@ from pathlib import Path
 from source import production
 
 USE = re.compile(r"\buse\s+([^;]+);")
+ELSEWHERE = re.compile(r'#\[path\s*=\s*"([^"]+)"\]\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)')
+VISIBILITY = re.compile(r"\bpub\(in [^)]*\)")
 PATH = re.compile(r"(?<![\w:])((?:r#)?\w+(?:::(?:r#)?\w+)+)")
 
 
@@ -31,7 +33,11 @@ def read(source_root):
         if parts[-1] in ("lib", "main", "mod"):
             parts.pop()
         path = ("", *parts)
-        modules[path] = Module(path, file, production(file.read_text())[0])
+        text = file.read_text()
+        modules[path] = Module(path, file, production(text)[0])
+        for place, module in ELSEWHERE.findall(text):
+            target = (file.parent / place).relative_to(source_root).with_suffix("")
+            modules[path].imports[module] = ("", *target.parts)
     for module in modules.values():
         collect(module, modules)
     return modules
@@ -45,7 +51,7 @@ def collect(module, modules):
             if absolute:
                 module.mentions.append(absolute)
                 module.imports[name] = absolute
-    rest = USE.sub("", module.text)
+    rest = VISIBILITY.sub("", USE.sub("", module.text))
     for match in PATH.finditer(rest):
         absolute = absolute_path(match.group(1).split("::"), module, modules)
         if absolute:

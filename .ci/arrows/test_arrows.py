@@ -75,6 +75,23 @@ class Cycles(unittest.TestCase):
         self.assertEqual(len(found), 1, found)
         self.assertIn("cycle of top-level modules: crate::a -> crate::b, crate::b -> crate::a", found[0])
 
+    def test_a_module_in_a_file_of_another_name_is_found(self):
+        found = faults({
+            "lib.rs": "pub mod a;",
+            "a.rs": '#[cfg(unix)]\n#[path = "a/unix.rs"]\nmod platform; mod b; pub use b::B;',
+            "a/b.rs": "use super::platform::{self, P}; pub struct B(P);",
+            "a/unix.rs": "pub struct P;",
+        })
+        self.assertEqual(found, [])
+
+    def test_a_visibility_is_no_mention(self):
+        found = faults({
+            "lib.rs": "pub mod a;",
+            "a.rs": "mod b; pub use b::B; pub struct A;",
+            "a/b.rs": "pub(in crate::a) struct B;",
+        })
+        self.assertEqual(found, [])
+
     def test_tests_comments_and_texts_do_not_count(self):
         found = faults({
             "lib.rs": "pub mod a; pub mod b;",

@@ -13,24 +13,16 @@ use crate::model::{Service, Workload};
 use crate::random::Random;
 
 mod eligible;
+mod mode;
 mod rank;
+
+pub use mode::PickMode;
 
 use eligible::Eligibility;
 use rank::Ranking;
 
 /// Draws before all endpoints are looked at.
 const DRAWS: u32 = 8;
-
-/// What the endpoint is wanted for.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum PickMode {
-    /// A destination: the service must have the port.
-    #[default]
-    Standard,
-    /// A waypoint or gateway: an endpoint with an application tunnel needs no service port.
-    Waypoint,
-}
 
 /// The chosen endpoint.
 #[derive(Clone, Copy, Debug)]

@@ -5,25 +5,24 @@
 
 mod bases;
 mod error;
+mod time;
 mod verify;
 
+pub use bases::ALPN;
 pub use error::{PeerError, TlsError};
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::time_provider::TimeProvider;
 use rustls::{CipherSuite, ClientConfig, ServerConfig};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::clock::{SystemClock, WallClock};
 use crate::credential::Credential;
 use crate::identity::{ExpectedPeers, SpiffeId, TrustDomain};
 use bases::{Base, Bases};
-
-/// The only application protocol: HTTP/2.
-pub const ALPN: &[u8] = b"h2";
+use time::Time;
 
 /// The cipher suites, preferred first. Source: Istio.
 const SUITES: [CipherSuite; 2] = [
@@ -171,17 +170,6 @@ impl TlsContext {
         self.bases.get_or_build(credential, || {
             Base::new(&self.provider, &self.time, &self.aliases, credential)
         })
-    }
-}
-
-/// A [`WallClock`] as rustls wants it.
-#[derive(Debug)]
-struct Time(Arc<dyn WallClock>);
-
-impl TimeProvider for Time {
-    fn current_time(&self) -> Option<UnixTime> {
-        let time = self.0.now().duration_since(std::time::UNIX_EPOCH).ok()?;
-        Some(UnixTime::since_unix_epoch(time))
     }
 }
 

@@ -101,7 +101,7 @@ fn decode(value: &str) -> Option<Name> {
         return None;
     }
     if !value.contains('%') {
-        return (value.len() <= MAX_VALUE).then(|| Name::from(value));
+        return name(value);
     }
     let mut decoded = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
@@ -115,9 +115,12 @@ fn decode(value: &str) -> Option<Name> {
             decoded.push(*byte);
         }
     }
-    let text = String::from_utf8_lossy(&decoded);
+    name(&String::from_utf8_lossy(&decoded))
+}
+
+fn name(text: &str) -> Option<Name> {
     let usable = text.len() <= MAX_VALUE && !text.chars().any(char::is_control);
-    usable.then(|| Name::from(&*text))
+    usable.then(|| Name::from(text))
 }
 
 /// The byte that two hexadecimal digits stand for, and what follows them.

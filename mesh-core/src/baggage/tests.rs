@@ -112,6 +112,7 @@ fn readers_are_tolerant() {
         ("an encoded line feed", &["k8s.namespace.name=a%0Ab"], ""),
         ("an encoded zero", &["k8s.namespace.name=%00"], ""),
         ("not ASCII", &["k8s.namespace.name=n", "é"], ""),
+        ("a tab within a value", &["k8s.namespace.name=a\tb"], ""),
         ("a control character", &["k8s.namespace.name=n\n"], ""),
         ("a long value", &[&long], ""),
         ("too many members", &[&many], ""),

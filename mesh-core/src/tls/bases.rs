@@ -12,10 +12,14 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig};
 
+use super::TlsError;
+use super::time::Time;
 use super::verify::{NoServer, Peers};
-use super::{ALPN, Time, TlsError};
 use crate::credential::Credential;
 use crate::identity::TrustDomain;
+
+/// The only application protocol: HTTP/2.
+pub const ALPN: &[u8] = b"h2";
 
 /// How many credentials' bases are kept.
 const LIMIT: usize = 1024;

@@ -6,6 +6,7 @@ use rustls::{AlertDescription, ClientConnection, Error, ServerConnection};
 use super::*;
 use crate::credential::TrustBundle;
 use crate::credential::tests::Ca;
+use rustls::time_provider::TimeProvider;
 
 const CLIENT: &str = "spiffe://cluster.local/ns/shop/sa/client";
 const SERVER: &str = "spiffe://cluster.local/ns/shop/sa/server";

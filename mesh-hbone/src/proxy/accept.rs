@@ -1,12 +1,12 @@
 //! From a listener to a service.
 
 mod backoff;
+mod source;
 mod tcp;
 #[cfg(test)]
 mod tests;
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,22 +19,8 @@ use tower_service::Service;
 
 use crate::server::Accepted;
 use backoff::Backoff;
+pub use source::Accept;
 pub use tcp::TcpAcceptor;
-
-/// A source of accepted connections.
-pub trait Accept: Send {
-    /// The connections.
-    type Io: Send + 'static;
-
-    /// The next connection.
-    ///
-    /// # Errors
-    /// When one could not be accepted; the source can be asked again.
-    ///
-    /// # Cancellation
-    /// Must be cancel-safe: no connection is lost.
-    fn accept(&mut self) -> impl Future<Output = io::Result<Accepted<Self::Io>>> + Send;
-}
 
 /// How connections are accepted.
 #[derive(Clone, Debug)]

@@ -10,10 +10,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use cache::Addresses;
 use cache::Cache;
-
-/// The addresses of a host name; never empty.
-pub type Addresses = Arc<[IpAddr]>;
 
 /// Looks up host names: of workloads that have no address, and of hosts outside the mesh.
 pub trait NameLookup: Clone + Send + Sync + 'static {

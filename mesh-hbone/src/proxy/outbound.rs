@@ -3,6 +3,7 @@
 mod attempt;
 mod describe;
 mod establish;
+mod established;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +15,12 @@ use mesh_core::telemetry::Telemetry;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::carry::{Carrying, carry};
+use super::carry::Carrying;
 use super::headers::HeaderSource;
-use super::{ConnectionFuture, Error, Leg, NameLookup, Permit, Resolver, SystemLookup, Upstream};
-use crate::copy::Plain;
+use super::{ConnectionFuture, Error, Leg, NameLookup, Resolver, SystemLookup, Upstream};
 use crate::io::Socket;
 use crate::server::Accepted;
 use crate::sock::canonical;
-pub(super) use establish::Established;
 
 /// Carries connections that leave a local workload: a service of [`Accepted`] sockets.
 ///
@@ -104,28 +103,6 @@ impl<R, C, L> Outbound<R, C, L> {
                 accepted.io.reset_on_drop();
                 Err(error)
             }
-        }
-    }
-}
-
-impl<S: Socket> Established<S> {
-    /// Gives the connection to the next hop up.
-    pub(super) fn abort(mut self, error: &Error) {
-        if let Upstream::Plain(server) = &mut self.upstream {
-            server.reset_on_drop();
-        }
-        // A tunnel that has not ended is reset by dropping it.
-        self.session.close(Err(error));
-    }
-
-    /// Begins to carry.
-    pub(super) fn carry(self, client: impl Socket) -> Carrying {
-        let Self { session, upstream } = self;
-        let client = Plain::new(client);
-        let permit = Permit::lasting();
-        match upstream {
-            Upstream::Plain(server) => carry(client, Plain::new(server), permit, session),
-            Upstream::Tunnel(server) => carry(client, server, permit, session),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
-use super::{Addresses, FIXED, Header, SIGNATURE, Tlv};
+use super::header::{Addresses, FIXED, Header, SIGNATURE, Tlv};
 use crate::sock::canonical;
 
 /// How much a header may hold.

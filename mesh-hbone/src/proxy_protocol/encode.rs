@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Addresses, FIXED, Header, SIGNATURE};
+use super::header::{Addresses, FIXED, Header, SIGNATURE};
 
 /// Why a header cannot be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

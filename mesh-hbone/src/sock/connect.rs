@@ -7,7 +7,26 @@ use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::platform::{self, Family};
-use super::{HostSockets, LocalAddress, SocketOptions, TcpSockets, canonical};
+use super::{HostSockets, SocketOptions, TcpSockets, canonical};
+
+/// How the local address of a dialled socket was chosen.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LocalAddress {
+    /// By the operating system, as asked.
+    Automatic,
+    /// The loopback address of the destination's family, as asked.
+    Loopback,
+    /// The preserved source address, as asked.
+    Preserved,
+    /// By the operating system, because source and destination are the same address: a
+    /// connection between a host and itself needs no other source.
+    Hairpin,
+    /// By the operating system, because source and destination are of different IP families.
+    OtherFamily,
+    /// By the operating system, because the source could not be preserved.
+    Fallback(io::Error),
+}
 
 /// A dialled connection.
 #[derive(Debug)]

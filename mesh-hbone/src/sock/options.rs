@@ -111,3 +111,11 @@ fn keepalive_parameters(keepalive: &Keepalive) -> TcpKeepalive {
     let parameters = TcpKeepalive::new().with_time(keepalive.idle);
     platform::keepalive_probes(parameters, keepalive.interval, keepalive.probes)
 }
+
+/// Makes dropping the connection reset it: the peer sees an error rather than an orderly end.
+///
+/// Sets `SO_LINGER` to zero seconds. Failure means that the socket is already closed, and is
+/// ignored.
+pub fn reset_on_drop(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}

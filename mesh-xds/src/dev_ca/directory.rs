@@ -10,7 +10,8 @@ use std::time::SystemTime;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{DevCa, DevCaError, generate, read_key};
+use super::DevCaError;
+use super::authority::{DevCa, generate, read_key};
 
 /// Key and certificate in PEM. One file, so that no process can see one without the other.
 const FILE: &str = "dev-ca.pem";
@@ -23,6 +24,21 @@ const OTHERS: u32 = 0o077;
 
 /// Mode bits that let others write.
 const OTHERS_WRITE: u32 = 0o022;
+
+impl DevCa {
+    /// The authority of a directory, which is made first when there is none.
+    ///
+    /// The directory is made with mode 0700 and must belong to the user; others must not be able
+    /// to write to it. The key is a file with mode 0600; a file that others can read is refused.
+    /// When several processes begin at once, one makes the authority and all use it.
+    ///
+    /// # Errors
+    /// [`DevCaError`] names the directory or file and what is wrong with it. Nothing that exists
+    /// is ever overwritten: delete a broken file by hand.
+    pub fn open_or_create(directory: impl AsRef<Path>) -> Result<Self, DevCaError> {
+        open_or_create(directory.as_ref())
+    }
+}
 
 pub(super) fn open_or_create(directory: &Path) -> Result<DevCa, DevCaError> {
     prepare(directory)?;

@@ -1,15 +1,20 @@
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::sync::Barrier;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mesh_core::clock::WallClock;
 use mesh_core::credential::{CertificateError, CertificateSource};
-use mesh_core::identity::ExpectedPeers;
+use mesh_core::identity::{ExpectedPeers, SpiffeId};
 use mesh_core::tls::{TlsContext, server_name};
 use rustls::{ClientConnection, ServerConnection};
+use x509_cert::der::Decode;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName};
 
+use super::authority::generate;
 use super::*;
 
 const ID: &str = "spiffe://cluster.local/ns/default/sa/web";

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::Addresses;
+/// The addresses of a host name; never empty.
+pub type Addresses = Arc<[IpAddr]>;
 
 /// An answer with the time until which it is kept; a failure by its kind.
 type Answer = (Result<Addresses, io::ErrorKind>, Instant);

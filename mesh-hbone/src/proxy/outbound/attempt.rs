@@ -6,11 +6,11 @@ use std::sync::Arc;
 use mesh_core::baggage::Baggage;
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::Workload;
-use mesh_core::resolve::{Hop, HopAddress, IpFamily, OutboundRoute, TunnelAuthority};
+use mesh_core::resolve::{Hop, HopAddress, IpFamily, OutboundRoute};
 use tower_service::Service;
 
 use super::describe::describe;
-use super::establish::Established;
+use super::established::Established;
 use super::{Outbound, Request};
 use crate::client::Target;
 use crate::io::Socket;
@@ -175,15 +175,4 @@ fn preferred(ips: &[IpAddr], prefer: IpFamily, port: u16) -> Vec<SocketAddr> {
     ips.into_iter()
         .map(|ip| SocketAddr::new(ip, port))
         .collect()
-}
-
-/// The `:authority` of a route as far as it is known before dialling.
-pub(super) fn authority(hop: &Hop, address: SocketAddr) -> Option<String> {
-    match hop {
-        Hop::Passthrough { .. } | Hop::Tcp { .. } => None,
-        Hop::Hbone { authority, .. } => {
-            Some(TunnelAuthority::at(authority, address.ip()).to_string())
-        }
-        Hop::DoubleHbone { authority, .. } => Some(authority.to_string()),
-    }
 }

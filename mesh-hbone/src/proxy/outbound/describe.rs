@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::Workload;
-use mesh_core::resolve::{Hop, OutboundRoute};
+use mesh_core::resolve::{Hop, OutboundRoute, TunnelAuthority};
 use mesh_core::telemetry::{Connection, Direction, Security};
 
 use super::Request;
-use super::attempt::authority;
 
 /// The record of a connection that is about to be dialled at `address`; `identity` is the one that
 /// is presented, if there is to be a tunnel.
@@ -36,4 +35,15 @@ pub(super) fn describe(
         connection.hbone_authority = authority(&route.hop, address).map(Into::into);
     }
     connection
+}
+
+/// The `:authority` of a route as far as it is known before dialling.
+pub(super) fn authority(hop: &Hop, address: SocketAddr) -> Option<String> {
+    match hop {
+        Hop::Passthrough { .. } | Hop::Tcp { .. } => None,
+        Hop::Hbone { authority, .. } => {
+            Some(TunnelAuthority::at(authority, address.ip()).to_string())
+        }
+        Hop::DoubleHbone { authority, .. } => Some(authority.to_string()),
+    }
 }

@@ -7,10 +7,10 @@ use mesh_core::resolve::{Hop, OutboundRequest, OutboundRoute, ResolveError};
 use mesh_core::telemetry::{Direction, Event};
 use tower_service::Service;
 
+use super::established::Established;
 use super::{Outbound, Request};
 use crate::io::Socket;
 use crate::proxy::presence::unless_gone;
-use crate::proxy::session::Session;
 use crate::proxy::{Error, Leg, NameLookup, Resolver, Upstream};
 
 /// Endpoints that are tried for one connection.
@@ -19,13 +19,6 @@ const ENDPOINTS: usize = 3;
 /// Draws for an endpoint that has not been tried. The last of three equal endpoints is missed once in
 /// 10^11 times; drawing in vain, when there is no other, takes some 100 us.
 const DRAWS: usize = 64;
-
-/// A connection to the next hop and its record.
-#[derive(Debug)]
-pub(in crate::proxy) struct Established<S> {
-    pub(in crate::proxy) session: Session,
-    pub(in crate::proxy) upstream: Upstream<S>,
-}
 
 impl<R, C, L> Outbound<R, C, L> {
     /// Connects to where the request is to go. Whatever fails has been reported.
