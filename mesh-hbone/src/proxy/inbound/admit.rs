@@ -151,8 +151,10 @@ where
         let mut connection = Connection::new(Direction::Inbound, peer.addr(), peer.local_addr());
         connection.security = Security::MutualTls;
         connection.source = route.source.clone();
-        let baggage = request.baggage.filter(|_| self.options.baggage);
-        connection.source_baggage = baggage.map(Arc::new);
+        if connection.source.is_none() && self.options.baggage {
+            // What is known of a workload goes before what is said of it, and saves the memory.
+            connection.source_baggage = request.baggage.map(Arc::new);
+        }
         connection.source_identity = Some(peer.identity().clone());
         connection.destination = Some(local.clone());
         connection.destination_identity = local.identity();

@@ -296,6 +296,8 @@ async fn baggage_is_told_and_believed_only_when_wanted() {
         let mut bench = Bench::with(&mesh(), AllowAll, options, [dialled]).await;
         let mut headers = HeaderMap::new();
         headers.insert("baggage", said.parse().unwrap());
+        // Through a gateway: the peer's address does not tell the source.
+        headers.insert("x-forwarded-network", "elsewhere".parse().unwrap());
         let (response, send) = bench.request("10.0.1.1:8080", headers);
         let response = response.await.unwrap();
         let answer = response.headers().get("baggage").cloned();
@@ -309,6 +311,23 @@ async fn baggage_is_told_and_believed_only_when_wanted() {
         let workload = source.map(|baggage| baggage.workload_name.clone());
         assert_eq!(workload, wanted.then(|| Name::from("client")));
     }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_source_goes_before_what_is_said_of_it() {
+    let (dialled, app) = upstream();
+    let options = InboundOptions::default();
+    let mut bench = Bench::with(&mesh(), AllowAll, options, [dialled]).await;
+    let mut headers = HeaderMap::new();
+    let said = "k8s.namespace.name=elsewhere,k8s.pod.name=other";
+    headers.insert("baggage", said.parse().unwrap());
+    let (response, send) = bench.request("10.0.1.1:8080", headers);
+    drop((response.await.unwrap(), app, send));
+    while bench.recorder.seen().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let record = bench.recorder.last();
+    assert!(record.source.is_some() && record.source_baggage.is_none());
 }
 
 #[tokio::test]
