@@ -76,7 +76,7 @@ fn a_dropped_future_leaves_nothing_behind() {
     waiters.wake_all();
     assert_eq!(woken.get(), 1);
     futures.clear();
-    let entries = waiters.0.lock();
+    let entries = waiters.entries.lock();
     assert!(entries.entries.is_empty() && entries.entries.capacity() <= KEPT);
     // The futures and the list held the only other references to the waker.
     drop(waker);
@@ -101,5 +101,5 @@ fn entries_are_used_again() {
                 .is_pending()
         );
     }
-    assert_eq!(waiters.0.lock().entries.len(), 2);
+    assert_eq!(waiters.entries.lock().entries.len(), 2);
 }

@@ -81,6 +81,43 @@ fn a_fixed_value_is_closed_from_the_start() {
     assert_eq!(poll(watch.changed()), Poll::Ready(Err(Closed)));
 }
 
+/// `publish` raises the version before it wakes: a watch that sees the version at once and waits
+/// again gets the wake-up of a change that it knows.
+#[test]
+fn a_late_wake_up_for_a_seen_change_does_not_hide_the_next() {
+    #[derive(Default)]
+    struct Count(AtomicU64);
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    type Change = fn(Publisher<u64>) -> Option<Publisher<u64>>;
+    let publish: Change = |publisher| {
+        publisher.publish(1);
+        Some(publisher)
+    };
+    let end: Change = |_| None;
+    let changes = [("a value", publish, Ok(1)), ("the end", end, Err(Closed))];
+    for (name, change, expected) in changes {
+        let (publisher, mut watch) = channel(0);
+        let shared = watch.shared.clone();
+        let count = Arc::new(Count::default());
+        let waker = count.clone().into();
+        let mut context = Context::from_waker(&waker);
+        let mut changed = pin!(watch.changed());
+        assert!(changed.as_mut().poll(&mut context).is_pending(), "{name}");
+        shared.changed.wake_all();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "{name}");
+        assert!(changed.as_mut().poll(&mut context).is_pending(), "{name}");
+        let publisher = change(publisher);
+        assert_eq!(count.0.load(Ordering::Relaxed), 2, "{name}");
+        let given = changed.as_mut().poll(&mut context);
+        assert_eq!(given, Poll::Ready(expected.map(Arc::new)), "{name}");
+        drop(publisher);
+    }
+}
+
 #[test]
 fn no_change_is_lost_between_threads() {
     for _ in 0..50 {
