@@ -15,11 +15,15 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh_hbone::sock::{HostSockets, ListenOptions, SocketOptions, listen};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// Time that a client has to send its request's headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time that a connection has in all, so that a client that does not read gives its place back.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that a request's headers may have.
 const BUFFER: usize = 8 * 1024;
 /// Connections of one server at once; further ones wait.
@@ -63,8 +67,10 @@ pub(crate) async fn serve<F>(
     }
 }
 
-async fn serve_connection<F>(stream: TcpStream, answer: impl Fn(Request<Incoming>) -> F + Send)
+/// Answers one request.
+async fn serve_connection<S, F>(stream: S, answer: impl Fn(Request<Incoming>) -> F + Send)
 where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
     F: Future<Output = Answer> + Send,
 {
     let service = service_fn(|request| {
@@ -76,10 +82,12 @@ where
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(BUFFER)
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "HTTP connection ended early");
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(CONNECTION_TIMEOUT, served).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "HTTP connection ended early"),
+        Err(_) => tracing::debug!("HTTP connection took too long"),
     }
 }
 
@@ -109,4 +117,36 @@ pub(crate) fn not_found() -> Answer {
 /// The answer for a method that the path does not take.
 pub(crate) fn method_not_allowed() -> Answer {
     text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: proxy\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_gives_its_place_back() {
+        let (mut client, server) = duplex(1024);
+        client.write_all(REQUEST).await.unwrap();
+        let served = serve_connection(server, |_| async {
+            text(StatusCode::OK, vec![b'.'; 64 * 1024])
+        });
+        let end = timeout(CONNECTION_TIMEOUT * 2, served).await;
+        assert!(end.is_ok(), "the connection is still served");
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_for_one_request() {
+        let (mut client, server) = duplex(1024);
+        client.write_all(&REQUEST.repeat(3)).await.unwrap();
+        serve_connection(server, |_| async { text(StatusCode::OK, "ready\n") }).await;
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 1, "{answers}");
+        assert!(answers.contains("connection: close"), "{answers}");
+    }
 }
