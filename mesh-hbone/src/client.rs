@@ -20,6 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mesh_core::credential::CertificateSource;
+use mesh_core::drain::Drain;
 use mesh_core::tls::TlsContext;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_layer::Layer;
@@ -72,6 +73,7 @@ impl ClientLayer {
             tls_timeout: ten,
             http2_timeout: ten,
             answer_timeout: Duration::from_secs(20),
+            drain: None,
         })
     }
 }
@@ -149,6 +151,13 @@ impl ClientBuilder {
     /// than a peer takes to give up connecting.
     pub fn answer_timeout(mut self, timeout: Duration) -> Self {
         self.0.answer_timeout = timeout;
+        self
+    }
+
+    /// Whose drain closes connections: idle ones soon after it begins, busy ones when their last
+    /// tunnel ends and its bytes are sent, all when it is forced. Default none.
+    pub fn drain(mut self, drain: Drain) -> Self {
+        self.0.drain = Some(drain);
         self
     }
 

@@ -33,7 +33,8 @@ impl Peer {
         self.addr
     }
 
-    /// The address on this side of the connection.
+    /// The address on this side of the connection; unspecified (`0.0.0.0:0`) on a client's side, as its
+    /// dialer does not tell.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr

@@ -143,12 +143,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Inner<IO> {
             if !gathered.is_empty() {
                 tls.writer().write_all(gathered)?;
                 *encrypted += gathered.len();
-                // A small one is kept for the next few frames, a large one is not held while idle.
-                if gathered.capacity() > SMALL {
-                    *gathered = BytesMut::new();
-                } else {
-                    gathered.clear();
-                }
+                gathered.clear();
+            }
+            // A small one is kept for the next few frames, a large one is not held while idle.
+            if gathered.capacity() > SMALL {
+                *gathered = BytesMut::new();
             }
             while tls.wants_write() {
                 match tls.write_tls(&mut NonBlocking { io, cx }) {

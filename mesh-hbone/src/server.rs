@@ -185,8 +185,12 @@ where
                 Err(error) => Err(error),
             };
             if let Err(error) = &result
-                && !matches!(error, Error::Drained { .. })
+                && !matches!(
+                    error,
+                    Error::Drained { .. } | Error::Io { .. } | Error::Silent { .. }
+                )
             {
+                // What befell a connection that carried streams is reported by the streams.
                 shared.telemetry.record(&Event::Rejected {
                     direction: Direction::Inbound,
                     source,

@@ -203,7 +203,12 @@ impl Tunnel {
         }
     }
 
-    /// Whether the peer has ended its side.
+    /// Whether the peer has ended its side, though bytes may still wait to be read.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.received_end
+    }
+
+    /// Whether the peer has ended its side and everything was read.
     pub(crate) fn received_end(&self) -> bool {
         self.received_end
             && self

@@ -53,6 +53,15 @@ pub enum Error {
         #[source]
         source: h2::Error,
     },
+    /// The connection ended with an error. Shared by all whose tunnels it carried.
+    #[error("the connection with {endpoint} was lost")]
+    Lost {
+        /// The peer.
+        endpoint: SocketAddr,
+        /// Why.
+        #[source]
+        source: Arc<h2::Error>,
+    },
     /// The peer sent no HTTP/2 frame in time.
     #[error("{endpoint} did not begin HTTP/2 in time")]
     Http2Timeout {
@@ -78,9 +87,19 @@ impl Error {
             }
             Self::InvalidAuthority { .. } => Outcome::BadRequest,
             Self::Refused { .. } => Outcome::Refused,
-            Self::Http2 { .. } | Self::Http2Timeout { .. } => Outcome::Http2Failure,
+            Self::Lost { source, .. } if is_tls(source) => Outcome::TlsFailure,
+            Self::Http2 { .. } | Self::Lost { .. } | Self::Http2Timeout { .. } => {
+                Outcome::Http2Failure
+            }
         }
     }
+}
+
+/// Whether TLS failed below HTTP/2: in TLS 1.3 a server may turn a client's certificate away after
+/// the client's side of the handshake is done (RFC 8446 §4.4.2.4).
+fn is_tls(error: &h2::Error) -> bool {
+    let inner = error.get_io().and_then(io::Error::get_ref);
+    inner.is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 impl From<DialError> for Error {

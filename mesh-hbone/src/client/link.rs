@@ -6,12 +6,14 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
+use mesh_core::drain::Drain;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -27,22 +29,32 @@ use crate::records::{Flusher, Records};
 /// Time for the last bytes of a connection that ends.
 const PARTING: Duration = Duration::from_secs(1);
 
+/// Time without a stream after which a connection closes while a drain is under way: long enough
+/// for whoever has just dialled it.
+const DRAINING_IDLE: Duration = Duration::from_millis(100);
+
 /// One connection, as those see it who open streams on it.
 pub(super) struct Link {
     endpoint: SocketAddr,
-    send: SendRequest<Bytes>,
+    /// Gone when the connection takes leave: as long as one is there, it does not end by itself.
+    send: Mutex<Option<SendRequest<Bytes>>>,
     peer: Arc<Peer>,
     generation: u64,
     live: AtomicUsize,
     retired: AtomicBool,
-    /// Why the driver gave the connection up: 0 = it did not.
-    verdict: AtomicU8,
+    /// Why the connection ended.
+    end: Mutex<Option<End>>,
     /// Tells the driver that streams ended or that the link was retired.
     changed: Notify,
 }
 
-const SILENT: u8 = 1;
-const NO_HTTP2: u8 = 2;
+/// Why a connection ended.
+#[derive(Clone, Debug)]
+enum End {
+    Silent,
+    NoHttp2,
+    Failed(Arc<h2::Error>),
+}
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,8 +83,9 @@ impl Link {
         self.generation
     }
 
-    pub(super) fn sender(&self) -> SendRequest<Bytes> {
-        self.send.clone()
+    /// For one request; `None` when the connection is taking leave.
+    pub(super) fn sender(&self) -> Option<SendRequest<Bytes>> {
+        self.send.lock().clone()
     }
 
     /// Streams that are open or about to be.
@@ -83,14 +96,22 @@ impl Link {
     /// Streams that may be open at once, as the peer says now.
     pub(super) fn limit(&self, configured: usize) -> usize {
         // A peer that allows none for the moment is waited for on the connection.
-        configured.min(self.send.current_max_send_streams()).max(1)
+        let allowed = self
+            .send
+            .lock()
+            .as_ref()
+            .map_or(0, SendRequest::current_max_send_streams);
+        configured.min(allowed).max(1)
     }
 
     /// Whether the peer takes no new streams, having said so with a GOAWAY, or the connection has
     /// failed.
     pub(super) fn is_closing(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        matches!(self.sender().poll_ready(&mut cx), Poll::Ready(Err(_)))
+        match self.sender() {
+            Some(mut sender) => matches!(sender.poll_ready(&mut cx), Poll::Ready(Err(_))),
+            None => true,
+        }
     }
 
     pub(super) fn is_retired(&self) -> bool {
@@ -108,14 +129,14 @@ impl Link {
         StreamSlot(Arc::new(SlotGuard(self.clone())))
     }
 
-    /// Why the driver gave up, for those whose streams ended with it.
+    /// Why the connection ended, for those whose streams ended with it.
     pub(super) fn verdict(&self) -> Option<Error> {
         let endpoint = self.endpoint;
-        match self.verdict.load(Ordering::Acquire) {
-            SILENT => Some(Error::Silent { endpoint }),
-            NO_HTTP2 => Some(Error::Http2Timeout { endpoint }),
-            _ => None,
-        }
+        self.end.lock().clone().map(|end| match end {
+            End::Silent => Error::Silent { endpoint },
+            End::NoHttp2 => Error::Http2Timeout { endpoint },
+            End::Failed(source) => Error::Lost { endpoint, source },
+        })
     }
 }
 
@@ -182,12 +203,12 @@ where
         } = self;
         let link = Arc::new(Link {
             endpoint,
-            send,
+            send: Mutex::new(Some(send)),
             peer,
             generation,
             live: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
-            verdict: AtomicU8::new(0),
+            end: Mutex::new(None),
             changed: Notify::new(),
         });
         let driver = Driver {
@@ -199,7 +220,17 @@ where
             idle: Some(Box::pin(sleep(settings.idle_release))),
             idle_release: settings.idle_release,
         };
-        tokio::spawn(driver.run(owner));
+        let drain = settings.drain.clone();
+        tokio::spawn(async move {
+            let deadline = drain.clone();
+            let forced = async {
+                match &deadline {
+                    Some(drain) => drain.forced().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! { () = driver.run(owner, drain) => (), () = forced => () }
+        });
         link
     }
 }
@@ -219,6 +250,7 @@ struct Driver<IO> {
 /// What the driver has to look at.
 enum Turn {
     Ended,
+    Draining,
     Changed,
     IdleElapsed,
 }
@@ -227,24 +259,43 @@ impl<IO> Driver<IO>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    async fn run(mut self, owner: impl Owner) {
+    async fn run(mut self, owner: impl Owner, drain: Option<Drain>) {
         let link = self.link.clone();
+        let mut draining = pin!(async {
+            match &drain {
+                Some(drain) => drain.draining().await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut hurried = false;
         loop {
             let turn = {
                 let mut changed = pin!(link.changed.notified());
-                poll_fn(|cx| self.poll(cx, changed.as_mut())).await
+                poll_fn(|cx| {
+                    if !hurried && draining.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Turn::Draining);
+                    }
+                    self.poll(cx, changed.as_mut())
+                })
+                .await
             };
             match turn {
                 Turn::Ended => break,
+                Turn::Draining => {
+                    hurried = true;
+                    self.idle_release = self.idle_release.min(DRAINING_IDLE);
+                    self.arm();
+                }
                 Turn::Changed => {
                     if link.is_retired() && owner.release(&link) {
+                        self.take_leave().await;
                         break;
                     }
-                    let idle = link.live() == 0;
-                    self.idle = idle.then(|| Box::pin(sleep(self.idle_release)));
+                    self.arm();
                 }
                 Turn::IdleElapsed => {
                     if owner.release(&link) {
+                        self.take_leave().await;
                         break;
                     }
                     // A stream came; its end is a change.
@@ -254,6 +305,7 @@ where
         }
         link.retire();
         owner.forget(&link);
+        link.send.lock().take();
         let Self {
             connection,
             flusher,
@@ -264,22 +316,44 @@ where
         let _ = timeout(PARTING, poll_fn(|cx| flusher.poll_close(cx))).await;
     }
 
+    /// The time without streams begins, or there are some.
+    fn arm(&mut self) {
+        let idle = self.link.live() == 0;
+        self.idle = idle.then(|| Box::pin(sleep(self.idle_release)));
+    }
+
+    /// Without tunnels there may still be bytes of theirs to send. Goes on until they are sent and
+    /// the connection has ended by itself, as long as the peer lives.
+    async fn take_leave(&mut self) {
+        let link = self.link.clone();
+        link.retire();
+        link.send.lock().take();
+        self.idle = None;
+        loop {
+            let mut changed = pin!(link.changed.notified());
+            if let Turn::Ended = poll_fn(|cx| self.poll(cx, changed.as_mut())).await {
+                return;
+            }
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, changed: Pin<&mut Notified<'_>>) -> Poll<Turn> {
         if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
             if let Err(error) = result {
                 tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
+                self.note(End::Failed(Arc::new(error)));
             }
             return Poll::Ready(Turn::Ended);
         }
         let received = self.flusher.received();
         if self.keepalive.poll(cx, received).is_ready() {
-            return Poll::Ready(self.give_up(SILENT));
+            return Poll::Ready(self.give_up(End::Silent));
         }
         if let Some(first_frame) = &mut self.first_frame {
             if self.flusher.has_delivered() {
                 self.first_frame = None;
             } else if first_frame.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(self.give_up(NO_HTTP2));
+                return Poll::Ready(self.give_up(End::NoHttp2));
             }
         }
         if let Poll::Ready(Err(_)) = self.flusher.poll_flush(cx) {
@@ -294,8 +368,12 @@ where
         }
     }
 
-    fn give_up(&self, verdict: u8) -> Turn {
-        self.link.verdict.store(verdict, Ordering::Release);
+    fn give_up(&self, end: End) -> Turn {
+        self.note(end);
         Turn::Ended
+    }
+
+    fn note(&self, end: End) {
+        self.link.end.lock().get_or_insert(end);
     }
 }

@@ -25,8 +25,11 @@ use crate::boxed::BoxError;
 /// streams others took first, or a credential that was replaced meanwhile.
 const ROUNDS: usize = 64;
 
+/// Connections in a row that may end as soon as they are dialled.
+const TRIES: usize = 3;
+
 /// What a dial came to, for all who wait for it.
-type DialResult = Option<Result<(), Arc<DialError>>>;
+type DialResult = Option<Result<Arc<Link>, Arc<DialError>>>;
 
 /// A dial under way.
 #[derive(Debug)]
@@ -99,6 +102,7 @@ impl Pool {
         D::Error: Into<BoxError>,
         D::Future: Send + 'static,
     {
+        let mut stillborn = 0;
         for _ in 0..ROUNDS {
             let credential = dial::credential(&self.settings, &key.source).await?;
             let found = self
@@ -123,8 +127,17 @@ impl Pool {
                 .wait_for(Option::is_some)
                 .await
                 .map_err(|_| stopped())?;
-            if let Some(Err(error)) = &*done {
-                return Err(Error::Dial(error.clone()));
+            match &*done {
+                Some(Err(error)) => return Err(Error::Dial(error.clone())),
+                // A connection that ends as soon as it is dialled would be dialled for ever.
+                Some(Ok(link)) if link.is_closing() => {
+                    stillborn += 1;
+                    if stillborn >= TRIES {
+                        let error = link.verdict();
+                        return Err(error.unwrap_or_else(|| Error::from(stopped())));
+                    }
+                }
+                _ => {}
             }
         }
         Err(Error::PoolFull {
@@ -192,7 +205,9 @@ impl Pool {
                     pool: under_way.pool.clone(),
                     key: under_way.key.clone(),
                 };
-                under_way.succeed(dialed.drive(&settings, owner));
+                let link = dialed.drive(&settings, owner);
+                under_way.succeed(link.clone());
+                link
             });
             drop(under_way);
             publish.send_replace(Some(result));
@@ -229,7 +244,8 @@ impl Entries {
         };
         let before = entry.links.len();
         entry.links.retain(|link| {
-            if link.generation() != credential.generation() {
+            // Generations only grow: one that somebody else has renewed meanwhile is as good.
+            if link.generation() < credential.generation() {
                 link.retire();
             }
             !link.is_retired()
@@ -248,7 +264,7 @@ impl Entries {
             return Found::Slot { slot, now_full };
         }
         let current = |dial: &&mut Dial| {
-            dial.generation == credential.generation()
+            dial.generation >= credential.generation()
                 && dial.waiting < max_streams.min(ASSUMED_STREAMS)
         };
         match entry.dials.iter_mut().find(current) {

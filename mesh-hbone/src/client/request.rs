@@ -30,19 +30,29 @@ pub(super) async fn request(
 ) -> Result<Tunnel, Failed> {
     let link = slot.link();
     let endpoint = target.endpoint;
-    let uri = Uri::try_from(&*target.authority).map_err(|_| {
-        Failed::Final(Error::InvalidAuthority {
-            authority: target.authority.clone(),
-        })
-    })?;
+    let uri = authority(target)?;
     let mut head = Request::new(());
     *head.method_mut() = Method::CONNECT;
     *head.uri_mut() = uri;
     *head.headers_mut() = target.headers.clone();
     let exchange = async {
         let unprocessed = |source| Failed::Unprocessed(Error::Http2 { endpoint, source });
-        let mut ready = link.sender().ready().await.map_err(unprocessed)?;
-        let (answer, send) = ready.send_request(head, false).map_err(unprocessed)?;
+        let gone = || {
+            Failed::Unprocessed(Error::Http2 {
+                endpoint,
+                source: GONE.into(),
+            })
+        };
+        let sender = link.sender().ok_or_else(gone)?;
+        let mut ready = sender.ready().await.map_err(unprocessed)?;
+        let (answer, send) = ready.send_request(head, false).map_err(|source| {
+            // What the library refuses to send says nothing about the connection.
+            if source.is_io() || source.is_go_away() {
+                unprocessed(source)
+            } else {
+                Failed::Final(Error::Http2 { endpoint, source })
+            }
+        })?;
         match answer.await {
             Ok(answer) => Ok((answer, send)),
             Err(source) if is_unprocessed(&source) => Err(unprocessed(source)),
@@ -70,6 +80,21 @@ pub(super) async fn request(
         headers,
         Some(slot.hold()),
     ))
+}
+
+/// What a connection that is taking leave says to new requests.
+const GONE: h2::Reason = h2::Reason::REFUSED_STREAM;
+
+/// The `:authority` in the form of a URI, which must be nothing else.
+fn authority(target: &Target) -> Result<Uri, Failed> {
+    match Uri::try_from(&*target.authority) {
+        Ok(uri) if uri.authority().is_some() && uri.scheme().is_none() && uri.path().is_empty() => {
+            Ok(uri)
+        }
+        _ => Err(Failed::Final(Error::InvalidAuthority {
+            authority: target.authority.clone(),
+        })),
+    }
 }
 
 /// Whether the peer says that it did nothing for the request (RFC 9113 §8.7): it refused the

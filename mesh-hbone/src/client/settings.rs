@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::credential::CertificateSource;
+use mesh_core::drain::Drain;
 use mesh_core::tls::TlsContext;
 
 use crate::config::Http2Config;
@@ -25,4 +26,5 @@ pub(super) struct Settings {
     pub(super) tls_timeout: Duration,
     pub(super) http2_timeout: Duration,
     pub(super) answer_timeout: Duration,
+    pub(super) drain: Option<Drain>,
 }

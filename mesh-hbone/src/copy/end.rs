@@ -136,7 +136,14 @@ impl End for Tunnel {
     }
 
     fn while_blocked(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.poll_gather(cx)
+        self.poll_gather(cx)?;
+        // After its end, reading no longer tells of a reset.
+        if self.has_ended()
+            && let Poll::Ready(error) = Tunnel::poll_reset(self, cx)
+        {
+            return Err(error);
+        }
+        Ok(())
     }
 
     fn poll_push(&mut self, cx: &mut Context<'_>, chunk: &mut Bytes) -> Poll<io::Result<usize>> {

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 /// A bound on TLS handshakes that are under way at once, shared by any number of listeners.
 ///
 /// When it is reached, the *oldest* handshake gives way: those that stop half way are the oldest,
-/// so a flood of them cannot keep honest peers out.
+/// so honest peers get in as long as fewer than the limit begin while theirs is under way.
 #[derive(Clone, Debug)]
 pub struct HandshakeGate(Arc<Gate>);
 

@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,8 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use http::Method;
+use mesh_core::drain::Drain;
 use mesh_core::outcome::Outcome;
 use mesh_core::telemetry::{Direction, Event};
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tower_service::Service;
@@ -222,34 +224,84 @@ where
         }
         let mut service = self.service.clone();
         let counted = self.handlers.clone();
+        let drain = self.shared.drain.clone();
         // The usual case keeps neither the service nor the request in the task: one task for each
         // stream, for as long as the stream lives.
         match service.poll_ready(cx) {
-            Poll::Ready(Ok(())) => drop(tokio::spawn(report(service.call(incoming), counted))),
+            Poll::Ready(Ok(())) => {
+                drop(tokio::spawn(handler(
+                    service.call(incoming),
+                    drain,
+                    counted,
+                )));
+            }
             Poll::Ready(Err(error)) => failed(&*error.into()),
-            Poll::Pending => drop(tokio::spawn(handle(service, incoming, counted))),
+            Poll::Pending => {
+                let work = async move {
+                    poll_fn(|cx| service.poll_ready(cx)).await?;
+                    service.call(incoming).await
+                };
+                drop(tokio::spawn(handler(work, drain, counted)));
+            }
         }
     }
 }
 
-/// Waits until the service is ready, and for its work.
-async fn handle<S>(mut service: S, incoming: Incoming, counted: Arc<()>)
-where
-    S: Service<Incoming, Response = ()>,
-    S::Error: Into<BoxError>,
-{
-    let ready = poll_fn(|cx| service.poll_ready(cx))
-        .await
-        .map_err(Into::into);
-    match ready {
-        Ok(()) => report(service.call(incoming), counted).await,
-        Err(error) => failed(&*error),
+pin_project! {
+    /// The work for one stream, until it ends or the drain's deadline.
+    ///
+    /// It is a participant of the drain by itself: its stream may have ended on both sides, and its
+    /// connection with it, while it still has bytes to deliver.
+    struct Handler<F, D> {
+        #[pin]
+        work: F,
+        #[pin]
+        deadline: D,
+        counted: Arc<()>,
     }
 }
 
-async fn report<E: Into<BoxError>>(work: impl Future<Output = Result<(), E>>, _counted: Arc<()>) {
-    if let Err(error) = work.await.map_err(Into::into) {
-        failed(&*error);
+fn handler<F, E>(
+    work: F,
+    drain: Option<Drain>,
+    counted: Arc<()>,
+) -> Handler<F, impl Future<Output = ()> + Send>
+where
+    F: Future<Output = Result<(), E>>,
+    E: Into<BoxError>,
+{
+    let deadline = async move {
+        match drain {
+            Some(drain) => drain.forced().await,
+            None => std::future::pending().await,
+        }
+    };
+    Handler {
+        work,
+        deadline,
+        counted,
+    }
+}
+
+impl<F, E, D> Future for Handler<F, D>
+where
+    F: Future<Output = Result<(), E>>,
+    E: Into<BoxError>,
+    D: Future<Output = ()>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        // The deadline first: what it breaks must not pass for the peer's doing.
+        if this.deadline.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        this.work.poll(cx).map(|result| {
+            if let Err(error) = result {
+                failed(&*error.into());
+            }
+        })
     }
 }
 

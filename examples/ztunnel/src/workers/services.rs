@@ -46,7 +46,7 @@ impl Services {
         let telemetry: Arc<dyn Telemetry> = shared.metrics.clone();
         let resolver = resolver(shared);
         let dialer = TcpDialer::new(settings.net.sockets);
-        let client = client(shared)?.layer(dialer.clone());
+        let client = client(shared, drain)?.layer(dialer.clone());
         let outbound = Outbound::new(
             resolver.clone(),
             HopConnector::new(dialer.clone(), client),
@@ -156,10 +156,11 @@ fn http2(settings: &Settings) -> Result<Http2Config, ConfigError> {
     builder.build()
 }
 
-fn client(shared: &Shared) -> Result<ClientLayer, ConfigError> {
+fn client(shared: &Shared, drain: &Drain) -> Result<ClientLayer, ConfigError> {
     let settings = &shared.settings;
     let mut builder = ClientLayer::builder(shared.certificates.clone(), shared.tls.clone())
         .http2(http2(settings)?)
+        .drain(drain.clone())
         .idle_release(settings.net.unused_release);
     if let Some(streams) = settings.net.max_streams {
         builder = builder.max_streams_per_connection(streams);
