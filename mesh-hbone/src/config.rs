@@ -9,8 +9,8 @@ use std::time::Duration;
 /// connection window is always large enough for all streams at once, so stalled readers never stop
 /// their neighbours; the worst case of one connection is therefore
 /// `max_concurrent_streams x stream_window` (200 MiB with the defaults, when 200 readers stall),
-/// plus, toward a peer that takes nothing, 128 KiB of unsent data for the connection, and 64 KiB
-/// queued and one 64 KiB read for each of its streams.
+/// plus, toward a peer that takes nothing, 128 KiB of unsent data for the connection, and 256 KiB
+/// queued and one 64 KiB read for each of its streams, as far as the peer's windows let them.
 ///
 /// ```
 /// use mesh_hbone::Http2Config;
@@ -56,7 +56,7 @@ pub(crate) const MAX_WINDOW: u32 = (1 << 31) - 1;
 pub(crate) const SMALL_FRAME_BUDGET: usize = 16 * 1024 * 1024;
 
 /// Bytes that may wait for the connection in one stream's send queue.
-pub(crate) const SEND_BUFFER: usize = 64 * 1024;
+pub(crate) const SEND_BUFFER: usize = 256 * 1024;
 
 impl Http2Config {
     /// Settings to start from; see the setters for the defaults.

@@ -6,7 +6,7 @@
 //! travels as a half-close; a reset travels as a reset (RFC 9113 §8.5).
 //!
 //! Memory: an idle connection holds no buffer. A direction holds at most one read of
-//! 64 KiB; toward a tunnel that does not drain 64 KiB more in its queue, toward a socket that does not
+//! 64 KiB; toward a tunnel that does not drain 256 KiB more in its queue, toward a socket that does not
 //! drain at most the stream window of the tunnel.
 
 mod end;
