@@ -19,6 +19,8 @@ use mesh::Mesh;
 
 /// The service that is called, as `mesh.yaml` has it.
 const HOST: &str = "hello.default.svc.cluster.local";
+/// Time that open connections have to end after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -72,7 +74,11 @@ async fn run() -> Result<()> {
             _ = tokio::signal::ctrl_c() => break,
         }
     }
-    mesh.stop().await;
+    println!("Ending when the open connections have; Ctrl-C again ends at once");
+    let hurry = async {
+        let _ = tokio::time::timeout(GRACE, tokio::signal::ctrl_c()).await;
+    };
+    mesh.stop(hurry).await;
     Ok(())
 }
 

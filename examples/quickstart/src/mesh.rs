@@ -90,10 +90,13 @@ impl Mesh {
         })
     }
 
-    /// Takes nothing new, and waits for what is under way.
-    pub(crate) async fn stop(self) {
+    /// Takes nothing new, and waits for what is under way; ends it when `hurry` is ready.
+    pub(crate) async fn stop(self, hurry: impl Future<Output = ()>) {
         self.stop.drain();
-        self.stop.finished().await;
+        tokio::select! {
+            () = self.stop.finished() => {}
+            () = hurry => self.stop.force(),
+        }
     }
 }
 
