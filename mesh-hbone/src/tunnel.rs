@@ -198,7 +198,10 @@ impl Tunnel {
     pub(crate) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         match ready!(self.send.poll_reset(cx)) {
             Ok(Reason::NO_ERROR) => Poll::Pending,
-            Ok(reason) => Poll::Ready(into_io(reason.into())),
+            Ok(reason) => {
+                let error = h2::Error::from(reason);
+                Poll::Ready(io::Error::new(io::ErrorKind::ConnectionReset, error))
+            }
             Err(error) => Poll::Ready(into_io(error)),
         }
     }

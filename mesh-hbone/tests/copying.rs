@@ -23,7 +23,7 @@ use mesh_hbone::server::{Accepted, serve_authenticated};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use support::frames::{self, GUARD, Wire, connect, frame};
-use support::pipes::endpoint;
+use support::pipes::{endpoint, settle};
 use support::relay::{Relay, tcp_pair};
 use support::{Fn_, Mesh, echo, id};
 use tokio::io::{
@@ -318,6 +318,33 @@ async fn a_reset_ends_a_copy_whose_application_does_not_read() {
             Outcome::Reset,
             "{case}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_or_loss_after_the_end_ends_a_copy_whose_application_does_not_read() {
+    for (case, payload) in [("large frames", 16 * 1024), ("small frames", 100)] {
+        for lost in [false, true] {
+            let (_app, local) = duplex(1024);
+            let (mut wire, mut ended) = by_hand_with(local).await;
+            let data = vec![7; payload];
+            for _ in 0..2 {
+                wire.send(&frame(frames::DATA, 0, 1, &data)).await;
+            }
+            wire.send(&frame(frames::DATA, frames::END_STREAM, 1, &data))
+                .await;
+            settle().await;
+            assert!(ended.is_empty(), "{case}");
+            if lost {
+                drop(wire);
+            } else {
+                wire.send(&frames::reset(1, frames::CANCEL)).await;
+            }
+            let end = timeout(Duration::from_secs(5), ended.recv()).await;
+            let end = end.unwrap_or_else(|_| panic!("{case}, lost {lost}: the copy goes on"));
+            let outcome = end.unwrap().unwrap_err().outcome();
+            assert_eq!(outcome, Outcome::Reset, "{case}, lost {lost}");
+        }
     }
 }
 

@@ -3,17 +3,20 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::drain::{self, Trigger};
 use mesh_core::outcome::Outcome;
+use mesh_hbone::copy::{Meter, Plain, copy};
 use mesh_hbone::server::{Accepted, Error, ServerLayer, serve_authenticated};
+use parking_lot::Mutex;
 use support::frames::{self, END_STREAM, Wire, connect, frame};
 use support::pipes::{endpoint, settle};
 use support::{Fn_, Mesh, echo, id};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -252,4 +255,86 @@ async fn nothing_keeps_a_drain_from_finishing() {
         .await
         .unwrap();
     assert_eq!(trigger.participants(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_bytes_that_a_slow_application_has_yet_to_take_until_the_deadline() {
+    for forced in [false, true] {
+        let (trigger, layer) = layer(&Mesh::new());
+        let (peer, io) = duplex(256 * 1024);
+        let (mut app, local) = duplex(1024);
+        let local = Arc::new(Mutex::new(Some(local)));
+        let service = Fn_(move |incoming: mesh_hbone::Incoming| {
+            let local = local.lock().take().unwrap();
+            async move {
+                let tunnel = incoming.accept(http::HeaderMap::new())?;
+                copy(tunnel, Plain::new(local), &Meter::default()).await?;
+                Ok(())
+            }
+        });
+        let served = tokio::spawn(async move {
+            serve_authenticated(&layer, accepted(io), id("client"), service).await
+        });
+        let mut wire = Wire::client(peer).await;
+        wire.send(&connect(1, "10.0.0.1:80")).await;
+        wire.next_of(frames::HEADERS).await;
+        app.shutdown().await.unwrap();
+        assert_eq!(wire.next_of(frames::DATA).await.flags, END_STREAM);
+        wire.send(&frame(frames::DATA, 0, 1, &[1; 16_000])).await;
+        wire.send(&frame(frames::DATA, END_STREAM, 1, &[1; 16_000]))
+            .await;
+        settle().await;
+        trigger.drain();
+        pong(&mut wire).await;
+        served.await.unwrap().unwrap();
+        drop(wire);
+        sleep(Duration::from_secs(100)).await;
+        assert!(
+            trigger.participants() > 0,
+            "forced {forced}: not waited for"
+        );
+        let mut got = Vec::new();
+        if forced {
+            trigger.force();
+        } else {
+            app.read_to_end(&mut got).await.unwrap();
+            assert_eq!(got.len(), 32_000);
+        }
+        timeout(Duration::from_secs(5), trigger.finished())
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_drops_handlers_before_they_see_an_error() {
+    let (trigger, layer) = layer(&Mesh::new());
+    let (peer, io) = duplex(256 * 1024);
+    let (report, mut reads) = tokio::sync::mpsc::unbounded_channel();
+    let service = Fn_(move |incoming: mesh_hbone::Incoming| {
+        let report = report.clone();
+        async move {
+            let mut tunnel = incoming.accept(http::HeaderMap::new())?;
+            let _ = report.send(tunnel.read(&mut [0]).await);
+            Ok(())
+        }
+    });
+    let served = tokio::spawn(async move {
+        serve_authenticated(&layer, accepted(io), id("client"), service).await
+    });
+    let mut wire = Wire::client(peer).await;
+    for stream in [1, 3, 5] {
+        wire.send(&connect(stream, "10.0.0.1:80")).await;
+        wire.next_of(frames::HEADERS).await;
+    }
+    trigger.drain();
+    settle().await;
+    trigger.force();
+    served.await.unwrap().unwrap_err();
+    // All have gone, and none has read anything.
+    let read = timeout(Duration::from_secs(5), reads.recv()).await;
+    assert!(matches!(read, Ok(None)), "{read:?}");
+    timeout(Duration::from_secs(5), trigger.finished())
+        .await
+        .unwrap();
 }

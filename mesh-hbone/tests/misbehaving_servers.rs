@@ -4,16 +4,24 @@
 mod support;
 
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::StatusCode;
+use mesh_core::credential::FixedSource;
+use mesh_core::drain;
 use mesh_core::outcome::Outcome;
-use mesh_hbone::client::Error;
-use support::Mesh;
+use mesh_hbone::Tunnel;
+use mesh_hbone::client::{ClientLayer, Error};
 use support::frames::{
     self, END_STREAM, MAX_CONCURRENT_STREAMS, NO_ERROR, REFUSED_STREAM, frame, response,
 };
-use support::pipes::endpoint;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use support::pipes::{PIPE, acceptor, endpoint, piped};
+use support::{Ca, Fn_, Mesh, echo, id};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tower_layer::Layer;
 
 #[tokio::test]
 async fn anything_but_200_is_a_refusal_with_its_status() {
@@ -409,4 +417,175 @@ async fn a_limit_of_no_stream_is_waited_for() {
     };
     let (tunnel, _wire) = tokio::join!(client.connect(mesh.target(endpoint(1))), server);
     tunnel.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_turned_away_after_the_handshake_is_shown_at_most_three_times() {
+    // RFC 8446 §4.4.2.4: the client has finished its side by then.
+    for (case, delay) in [("at once", 0), ("later", 1)] {
+        let mesh = Mesh::new();
+        let stranger = Ca::new().issue_trusting(&id("client").to_string(), &[&mesh.ca]);
+        let (dialer, mut listener) = piped();
+        let dials = listener.dials();
+        let certs = Arc::new(FixedSource::new([stranger]));
+        let client = ClientLayer::builder(certs, mesh.tls.clone());
+        let client = client.build().unwrap().layer(dialer);
+        let acceptor = acceptor(&mesh).await;
+        let server = async {
+            loop {
+                let io = listener.accept().await;
+                let delayed = async {
+                    tokio::time::sleep(Duration::from_millis(delay)).await;
+                    acceptor.accept(io).await.map(drop).unwrap_err()
+                };
+                delayed.await;
+            }
+        };
+        let error = tokio::select! {
+            result = client.connect(mesh.target(endpoint(1))) => result.unwrap_err(),
+            () = server => panic!("endless"),
+        };
+        assert_eq!(error.outcome(), Outcome::TlsFailure, "{case}: {error:?}");
+        let dials = dials.load(Ordering::SeqCst);
+        assert!((1..=3).contains(&dials), "{case}: {dials} dials");
+    }
+}
+
+/// A server that has answered one request and ended its side, and reads nothing more for now.
+async fn reluctant<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) -> IO {
+    let mut preface = vec![0; frames::PREFACE.len()];
+    io.read_exact(&mut preface).await.unwrap();
+    let window = 1024 * 1024;
+    let mut say = frames::settings(&[(frames::INITIAL_WINDOW_SIZE, window)]);
+    say.extend(frames::window_update(0, window));
+    io.write_all(&say).await.unwrap();
+    while frames::read_frame(&mut io).await.unwrap().kind != frames::HEADERS {}
+    io.write_all(&response(1, 200, END_STREAM)).await.unwrap();
+    io.flush().await.unwrap();
+    io
+}
+
+/// Ends a tunnel behind as many bytes as go in.
+async fn fill(mut tunnel: Tunnel) -> usize {
+    assert_eq!(tunnel.read(&mut [0]).await.unwrap(), 0);
+    let mut sent = 0;
+    let moment = Duration::from_millis(1);
+    while let Ok(written) = timeout(moment, tunnel.write(&[7; 16_384])).await {
+        sent += written.unwrap();
+    }
+    assert!(sent > PIPE, "{sent}");
+    tunnel.shutdown().await.unwrap();
+    sent
+}
+
+/// Reads slowly until the stream ends and then the connection; how many bytes the stream had.
+async fn read_slowly<IO: AsyncRead + Unpin>(mut io: IO) -> usize {
+    let mut got = 0;
+    loop {
+        // More than the time for parting words.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let frame = timeout(frames::GUARD, frames::read_frame(&mut io)).await;
+        let frame = frame.expect("no frame came");
+        let frame = frame.unwrap_or_else(|_| panic!("the connection ended after {got} bytes"));
+        got += if frame.kind == frames::DATA {
+            frame.payload.len()
+        } else {
+            0
+        };
+        if frame.kind == frames::DATA && frame.flags & END_STREAM != 0 {
+            break;
+        }
+    }
+    let rest = timeout(frames::GUARD, io.read_to_end(&mut Vec::new())).await;
+    rest.expect("the connection does not end").unwrap();
+    got
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_wait_for_a_slow_server_outlive_their_tunnel_and_its_retired_connection() {
+    let mesh = Mesh::new();
+    let (client, mut listener) = mesh.piped(|builder| builder);
+    for case in ["not pooled", "replaced", "without its pool"] {
+        let target = mesh.target(endpoint(1));
+        let (near, far) = tokio::io::duplex(PIPE);
+        let far = async {
+            reluctant(if case == "not pooled" {
+                acceptor(&mesh).await.accept(far).await.unwrap()
+            } else {
+                listener.accept_tls(&mesh).await
+            })
+            .await
+        };
+        let connect = async {
+            if case == "not pooled" {
+                client.connect_over(near, target).await
+            } else {
+                client.connect(target).await
+            }
+        };
+        let (tunnel, io) = tokio::join!(connect, far);
+        let tunnel = tunnel.unwrap();
+        let mut next = None;
+        if case != "not pooled" {
+            mesh.certs.replace(mesh.ca.issue(&id("client").to_string()));
+            let server = async { reluctant(listener.accept_tls(&mesh).await).await };
+            next = Some(tokio::join!(
+                client.connect(mesh.target(endpoint(1))),
+                server
+            ));
+        }
+        let sent = fill(tunnel).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(read_slowly(io).await, sent, "{case}");
+        mesh.certs.replace(mesh.ca.issue(&id("client").to_string()));
+        drop(next);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_bytes_that_a_slow_server_has_yet_to_take_until_the_deadline() {
+    for forced in [false, true] {
+        let mesh = Mesh::new();
+        let (trigger, drain) = drain::channel();
+        let (client, mut listener) = mesh.piped(|builder| builder.drain(drain));
+        let server = async { reluctant(listener.accept_tls(&mesh).await).await };
+        let (tunnel, io) = tokio::join!(client.connect(mesh.target(endpoint(1))), server);
+        let sent = fill(tunnel.unwrap()).await;
+        drop(client);
+        trigger.drain();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(trigger.participants() > 0, "bytes are lost");
+        if forced {
+            trigger.force();
+        } else {
+            assert_eq!(read_slowly(io).await, sent);
+        }
+        let finished = timeout(Duration::from_secs(5), trigger.finished()).await;
+        finished.unwrap_or_else(|_| panic!("forced {forced}: the drain does not finish"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_closes_soon_after_a_drain_begins_and_a_busy_one_with_its_tunnel() {
+    let mesh = Mesh::new();
+    let (trigger, drain) = drain::channel();
+    let (client, listener) = mesh.piped(|builder| builder.drain(drain));
+    let mut ended = listener.serve(mesh.server_builder().build().unwrap().layer(Fn_(echo)));
+    let mut idle = client.connect(mesh.target(endpoint(1))).await.unwrap();
+    idle.shutdown().await.unwrap();
+    assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
+    drop(idle);
+    let mut busy = client.connect(mesh.target(endpoint(2))).await.unwrap();
+    trigger.drain();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ended.try_recv().expect("the idle one stays").unwrap();
+    assert_eq!(client.connections(), 1);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    busy.write_all(b"still").await.unwrap();
+    busy.read_exact(&mut [0; 5]).await.unwrap();
+    busy.shutdown().await.unwrap();
+    assert_eq!(busy.read(&mut [0]).await.unwrap(), 0);
+    drop((busy, client));
+    let finished = timeout(Duration::from_secs(5), trigger.finished()).await;
+    finished.expect("the drain does not finish");
 }

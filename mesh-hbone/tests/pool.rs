@@ -541,3 +541,26 @@ async fn a_server_that_drains_is_left_for_a_new_connection() {
     finish(old).await;
     ended.recv().await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_asked_fails_its_request_and_leaves_connections_alone() {
+    let setup = Setup::new(|builder| builder);
+    let mut busy = setup.open(1).await;
+    for authority in ["/x", "*", "", "http://10.0.0.1:80", "10.0.0.1:80/x"] {
+        let mut target = setup.mesh.target(endpoint(1));
+        target.authority = authority.into();
+        let error = setup.client.connect(target).await.unwrap_err();
+        let invalid = matches!(error, Error::InvalidAuthority { .. });
+        assert!(invalid, "{authority:?}: {error:?}");
+    }
+    // RFC 9113 §8.2.2: a field of one connection has no place in HTTP/2.
+    let mut target = setup.mesh.target(endpoint(1));
+    target.headers.insert("connection", "x".parse().unwrap());
+    let error = setup.client.connect(target).await.unwrap_err();
+    assert!(matches!(error, Error::Http2 { .. }), "{error:?}");
+
+    check(&mut busy).await;
+    check(&mut setup.open(1).await).await;
+    assert_eq!((setup.dials(), setup.client.connections()), (1, 1));
+    assert!(setup.ended.is_empty());
+}

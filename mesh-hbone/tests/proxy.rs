@@ -83,7 +83,7 @@ struct World {
     outbound: SocketAddr,
     client_ends: mpsc::UnboundedReceiver<End>,
     server_ends: mpsc::UnboundedReceiver<End>,
-    _drain: drain::Trigger,
+    drain: drain::Trigger,
 }
 
 fn tcp(ip: &str) -> TcpListener {
@@ -169,6 +169,7 @@ impl World {
             server_telemetry.clone(),
         );
         let layer = ServerLayer::builder(id("server"), certs.clone(), tls.clone());
+        let layer = layer.drain(drain.clone());
         let hbone_server = layer.build().unwrap().layer(inbound);
         tokio::spawn(serve(
             TcpAcceptor::direct(hbone, options),
@@ -215,7 +216,7 @@ impl World {
             outbound: address,
             client_ends,
             server_ends,
-            _drain: drain_trigger,
+            drain: drain_trigger,
         }
     }
 
@@ -307,4 +308,13 @@ async fn an_application_that_refuses_resets_its_client_at_once() {
     assert_eq!(end.outcome, Outcome::ConnectFailure);
     let end = world.client_ends.recv().await.unwrap();
     assert_eq!(end.outcome, Outcome::Refused);
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_drain_is_reported_as_such_and_blamed_on_nobody() {
+    let mut world = World::new(false).await;
+    let (_client, _server) = world.connect().await;
+    world.drain.force();
+    let end = world.server_ends.recv().await.unwrap();
+    assert_eq!(end.outcome, Outcome::Drained);
 }

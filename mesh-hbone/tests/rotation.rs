@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use mesh_core::credential::{CertificateError, CertificateSource, Credential, FixedSource};
 use mesh_core::identity::SpiffeId;
 use mesh_core::watch::Watch;
+use mesh_hbone::client::ClientLayer;
 use mesh_hbone::server::ServerLayer;
 use mesh_hbone::{Client, Tunnel};
 use parking_lot::Mutex;
@@ -315,5 +316,40 @@ async fn a_source_that_does_not_renew_retires_nothing() {
         let goaway = tokio::time::timeout(five, wire.next_of(frames::GOAWAY)).await;
         assert!(goaway.is_err(), "{case}: the connection is retired");
         assert!(ended.is_empty());
+    }
+}
+
+/// A source that gives out whatever it holds.
+#[derive(Clone, Debug)]
+struct Holding(Arc<Mutex<Arc<Credential>>>);
+
+#[async_trait]
+impl CertificateSource for Holding {
+    async fn credential(&self, _: &SpiffeId) -> Result<Arc<Credential>, CertificateError> {
+        Ok(self.0.lock().clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_still_holds_the_old_certificate_uses_the_connection_with_the_new_one() {
+    let mesh = Mesh::new();
+    let (old, new) = (renewed(&mesh, "client"), renewed(&mesh, "client"));
+    assert!(old.generation() < new.generation());
+    let certs = Holding(Arc::new(Mutex::new(new.clone())));
+    let (dialer, listener) = piped();
+    let dials = listener.dials();
+    let ended = listener.serve(mesh.server_builder().build().unwrap().layer(Fn_(echo)));
+    let client = ClientLayer::builder(Arc::new(certs.clone()), mesh.tls.clone());
+    let client = client.build().unwrap().layer(dialer);
+    for (case, holds) in [
+        ("the new one", &new),
+        ("the old one", &old),
+        ("again", &new),
+    ] {
+        *certs.0.lock() = holds.clone();
+        finish(client.connect(mesh.target(endpoint(1))).await.unwrap()).await;
+        settle().await;
+        assert_eq!(dials.load(Ordering::SeqCst), 1, "{case}");
+        assert!(ended.is_empty(), "{case}: the connection is retired");
     }
 }

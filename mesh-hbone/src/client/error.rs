@@ -98,8 +98,10 @@ impl Error {
 /// Whether TLS failed below HTTP/2: in TLS 1.3 a server may turn a client's certificate away after
 /// the client's side of the handshake is done (RFC 8446 §4.4.2.4).
 fn is_tls(error: &h2::Error) -> bool {
-    let inner = error.get_io().and_then(io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    // The library keeps no more of an I/O error than its kind; sockets have no errors of this one.
+    error
+        .get_io()
+        .is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
 }
 
 impl From<DialError> for Error {
