@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::StatusCode;
-use mesh_core::credential::FixedSource;
+use mesh_core::credential::{CertificateError, CertificateSource, Credential, FixedSource};
 use mesh_core::drain;
+use mesh_core::identity::SpiffeId;
 use mesh_core::outcome::Outcome;
 use mesh_hbone::Tunnel;
 use mesh_hbone::client::{ClientLayer, Error};
@@ -419,26 +421,37 @@ async fn a_limit_of_no_stream_is_waited_for() {
     tunnel.unwrap();
 }
 
+/// A source that takes its time, in which a connection may end.
+#[derive(Debug)]
+struct Slow(FixedSource, Duration);
+
+#[async_trait]
+impl CertificateSource for Slow {
+    async fn credential(&self, id: &SpiffeId) -> Result<Arc<Credential>, CertificateError> {
+        tokio::time::sleep(self.1).await;
+        self.0.credential(id).await
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_certificate_that_is_turned_away_after_the_handshake_is_shown_at_most_three_times() {
     // RFC 8446 §4.4.2.4: the client has finished its side by then.
-    for (case, delay) in [("at once", 0), ("later", 1)] {
+    for (case, delay) in [("the request is on its way", 0), ("before the request", 5)] {
         let mesh = Mesh::new();
         let stranger = Ca::new().issue_trusting(&id("client").to_string(), &[&mesh.ca]);
         let (dialer, mut listener) = piped();
         let dials = listener.dials();
-        let certs = Arc::new(FixedSource::new([stranger]));
+        let certs = Arc::new(Slow(
+            FixedSource::new([stranger]),
+            Duration::from_millis(delay),
+        ));
         let client = ClientLayer::builder(certs, mesh.tls.clone());
         let client = client.build().unwrap().layer(dialer);
         let acceptor = acceptor(&mesh).await;
         let server = async {
             loop {
                 let io = listener.accept().await;
-                let delayed = async {
-                    tokio::time::sleep(Duration::from_millis(delay)).await;
-                    acceptor.accept(io).await.map(drop).unwrap_err()
-                };
-                delayed.await;
+                acceptor.accept(io).await.map(drop).unwrap_err();
             }
         };
         let error = tokio::select! {

@@ -103,8 +103,20 @@ impl Pool {
         D::Future: Send + 'static,
     {
         let mut stillborn = 0;
+        let mut last: Option<Arc<Link>> = None;
         for _ in 0..ROUNDS {
             let credential = dial::credential(&self.settings, &key.source).await?;
+            let stopped = || DialError::Stopped {
+                endpoint: key.endpoint,
+            };
+            // A connection that ends as soon as it is dialled would be dialled for ever.
+            if let Some(link) = last.take().filter(|link| link.is_closing()) {
+                stillborn += 1;
+                if stillborn >= TRIES {
+                    let error = link.verdict();
+                    return Err(error.unwrap_or_else(|| Error::from(stopped())));
+                }
+            }
             let found = self
                 .entries
                 .lock()
@@ -120,24 +132,14 @@ impl Pool {
                 Found::Wait(result) => result,
                 Found::Nothing => self.start(key, &credential, dialer, 1)?,
             };
-            let stopped = || DialError::Stopped {
-                endpoint: key.endpoint,
-            };
             let done = result
                 .wait_for(Option::is_some)
                 .await
                 .map_err(|_| stopped())?;
             match &*done {
                 Some(Err(error)) => return Err(Error::Dial(error.clone())),
-                // A connection that ends as soon as it is dialled would be dialled for ever.
-                Some(Ok(link)) if link.is_closing() => {
-                    stillborn += 1;
-                    if stillborn >= TRIES {
-                        let error = link.verdict();
-                        return Err(error.unwrap_or_else(|| Error::from(stopped())));
-                    }
-                }
-                _ => {}
+                Some(Ok(link)) => last = Some(link.clone()),
+                None => {}
             }
         }
         Err(Error::PoolFull {
