@@ -136,14 +136,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if let Poll::Ready(ended) = this.life.poll(cx) {
+        // The deadline first: what it breaks must not pass for the peer's doing.
+        if this.deadline.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        this.life.poll(cx).map(|ended| {
             if let Err(error) = ended {
                 let error = &error as &dyn std::error::Error;
                 tracing::debug!(error, "connection failed");
             }
-            return Poll::Ready(());
-        }
-        this.deadline.poll(cx)
+        })
     }
 }
 

@@ -86,6 +86,12 @@ fn terminated(which: Terminated) {
     let line = proxy.log.wait_for("what was cut", cut);
     line.expect(&[("connections_cut", &STAYING.to_string())]);
     assert_eq!(proxy.wait().code(), Some(0));
+    let drained = "connection closed due to connection drain";
+    proxy
+        .log
+        .wait_for_all("the cut connections", STAYING, |line| {
+            line.field("error") == drained
+        });
 }
 
 fn peer_is_killed() {
