@@ -13,18 +13,23 @@ pub enum EncodeError {
     /// The length does not fit its 16 bits.
     #[error("a PROXY protocol header has at most 65535 bytes behind its fixed part")]
     TooLong,
+    /// Fields stand behind addresses, and a reader does not know how long unspecified ones are.
+    #[error("a PROXY protocol header without addresses cannot have fields")]
+    FieldsWithoutAddresses,
 }
 
 impl Header {
     /// The bytes of the header.
     ///
     /// # Errors
-    /// [`EncodeError::TooLong`] when the further fields are longer than the format can say.
+    /// [`EncodeError::TooLong`] when the further fields are longer than the format can say,
+    /// [`EncodeError::FieldsWithoutAddresses`] when there are some behind unspecified addresses.
     pub fn encode(&self) -> Result<Bytes, EncodeError> {
         let mut payload = BytesMut::with_capacity(128);
         let (command, family) = match self.addresses {
             Addresses::Local => (0x20, 0x00),
-            Addresses::Unspecified => (0x21, 0x00),
+            Addresses::Unspecified if self.tlvs.is_empty() => (0x21, 0x00),
+            Addresses::Unspecified => return Err(EncodeError::FieldsWithoutAddresses),
             Addresses::Tcp {
                 source,
                 destination,

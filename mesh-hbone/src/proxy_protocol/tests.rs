@@ -206,3 +206,21 @@ proptest::proptest! {
         let _ = decode(&tail, &Limits::default());
     }
 }
+
+#[test]
+fn fields_of_a_connection_without_a_name_are_read_but_not_written() {
+    // Found by fuzzing: UDP over IPv4 with a field, which no header of ours can say.
+    let udp = bytes(&[
+        SIG,
+        &[0x21, 0x12, 0x00, 0x16],
+        &[10, 0, 0, 1, 10, 0, 0, 2, 0x9C, 0x40, 0x00, 0x50],
+        &[0xD1, 0x00, 0x07],
+        b"web.svc",
+    ]);
+    let Ok(Decoded::Complete { header, length }) = decode(&udp, &Limits::default()) else {
+        panic!("the header is whole");
+    };
+    assert_eq!(length, udp.len());
+    assert_eq!(header.addresses(), &Addresses::Unspecified);
+    assert_eq!(header.encode(), Err(EncodeError::FieldsWithoutAddresses));
+}
