@@ -95,7 +95,7 @@ fn every_variable_has_its_effect() {
         ("ENABLE_RESPONSE_BAGGAGE", "False"),
         ("LOG_FORMAT", "json"),
         ("RUST_LOG", "debug,access=off"),
-        ("MESH_DEV_CA_DIR", "/tmp/ca"),
+        ("MESH_DEV_CA_DIR", "/srv/ca"),
         ("ISTIO_META_ISTIO_VERSION", "1.30"),
         ("CA_ADDRESS", "istiod:15012"),
         ("XDS_HEADER_A", "b"),
@@ -123,7 +123,7 @@ fn every_variable_has_its_effect() {
     assert!(!settings.localhost_app_tunnel && !settings.response_baggage);
     assert_eq!(settings.log_format, LogFormat::Json);
     assert_eq!(settings.log_filter, "debug,access=off");
-    assert_eq!(settings.dev_ca.to_str(), Some("/tmp/ca"));
+    assert_eq!(settings.dev_ca.to_str(), Some("/srv/ca"));
     assert_eq!(settings.version, "1.30");
     assert_eq!(settings.ignored, ["CA_ADDRESS", "XDS_HEADER_A"]);
 }
