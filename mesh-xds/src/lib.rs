@@ -5,6 +5,8 @@
 pub mod dev_ca;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 /// Why a source could not deliver.
 #[derive(Debug, thiserror::Error)]
