@@ -6,11 +6,21 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::Workload;
+use tokio::time::timeout;
 
 use super::Error;
+use crate::BoxFuture;
+
+/// Times that an engine is asked about one connection, so that a wait that is always over cannot
+/// keep a connection's task busy.
+const ROUNDS: usize = 1000;
+
+/// The time that an engine has to decide when nothing else is said.
+pub(super) const DECISION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What policy may know about a connection that arrived at a local workload.
 ///
@@ -30,8 +40,7 @@ pub struct Attributes<'a> {
 }
 
 /// What policy says about a connection.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "there are two answers")]
+#[expect(clippy::exhaustive_enums, reason = "there are three answers")]
 pub enum Verdict {
     /// It may go on, as long as the permit holds.
     Allow(Permit),
@@ -40,6 +49,28 @@ pub enum Verdict {
         /// Which policy says so, or that none allows it: for the local log, never for the peer.
         reason: Box<str>,
     },
+    /// It is not known yet, such as before a policy that the workload refers to has arrived. The
+    /// engine is asked again when the future resolves.
+    ///
+    /// Nothing is dialled or answered meanwhile, and the connection still ends when its client goes
+    /// away or its proxy drains. Who does not decide within the time that the service allows
+    /// ([`InboundOptions::decision_timeout`](super::InboundOptions::decision_timeout)), or in 1000
+    /// rounds, denies.
+    Undecided {
+        /// Until there may be an answer. It may resolve too early; it is dropped with the
+        /// connection.
+        wait: BoxFuture<'static, ()>,
+    },
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow(permit) => f.debug_tuple("Allow").field(permit).finish(),
+            Self::Deny { reason } => f.debug_struct("Deny").field("reason", reason).finish(),
+            Self::Undecided { .. } => f.debug_struct("Undecided").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// The permission for one live connection, which may be withdrawn.
@@ -115,7 +146,8 @@ impl fmt::Debug for Permit {
 /// # from_mesh_only();
 /// ```
 pub trait Authorizer: Clone + Send + Sync + 'static {
-    /// The decision. Called once for each connection, on the data path: it must not block.
+    /// The decision. Called once for each connection, and again after each
+    /// [`Verdict::Undecided`], on the data path: it must not block.
     ///
     /// An implementation that revokes must begin to watch before it decides, so that no change
     /// falls between.
@@ -141,3 +173,35 @@ impl Authorizer for AllowAll {
         Verdict::Allow(Permit::lasting())
     }
 }
+
+/// Asks until there is an answer, for at most `within`.
+///
+/// # Errors
+/// [`Error::Denied`], also when the engine does not decide in time.
+pub(super) async fn decide(
+    authorizer: &impl Authorizer,
+    attributes: &Attributes<'_>,
+    within: Duration,
+) -> Result<Permit, Error> {
+    let rounds = async {
+        for _ in 0..ROUNDS {
+            match authorizer.authorize(attributes) {
+                Verdict::Allow(permit) => return Some(Ok(permit)),
+                Verdict::Deny { reason } => return Some(Err(Error::Denied { reason })),
+                Verdict::Undecided { wait } => wait.await,
+            }
+            // A wait that is over at once must not starve the task's neighbours.
+            tokio::task::yield_now().await;
+        }
+        None
+    };
+    match timeout(within, rounds).await {
+        Ok(Some(decision)) => decision,
+        Ok(None) | Err(_) => Err(Error::Denied {
+            reason: format!("policy was undecided after {within:?}").into(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -15,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::authorize::DECISION_TIMEOUT;
 use super::carry::{Carrying, carry};
 use super::headers::HeaderSource;
 use super::session::Session;
@@ -33,6 +35,9 @@ pub struct InboundOptions {
     /// Whether answers describe the local workload, and requests' descriptions of their source are
     /// believed for telemetry. Default true. Istio: `ENABLE_RESPONSE_BAGGAGE`.
     pub baggage: bool,
+    /// Time that policy may be undecided ([`Verdict::Undecided`](super::Verdict::Undecided)) about
+    /// a request before it is denied. Default 10 s; zero denies at once.
+    pub decision_timeout: Duration,
 }
 
 impl Default for InboundOptions {
@@ -40,6 +45,7 @@ impl Default for InboundOptions {
         Self {
             preserve_source: false,
             baggage: true,
+            decision_timeout: DECISION_TIMEOUT,
         }
     }
 }
@@ -58,7 +64,7 @@ impl Default for InboundOptions {
 /// | policy denies it | 401 |
 /// | the workload cannot be connected to | 503 |
 ///
-/// A permission that is withdrawn ends the connection. The service is always ready. Its future ends
+/// A permission that is withdrawn ends the connection; policy that is undecided is waited for. The service is always ready. Its future ends
 /// with the connection.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use mesh_core::model::Workload;
 use mesh_core::resolve::PassthroughRoute;
@@ -13,13 +14,13 @@ use mesh_core::telemetry::{Connection, Direction, Event, Telemetry};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::authorize::{DECISION_TIMEOUT, decide};
 use super::carry::{Carrying, carry};
 use super::connect::dial;
 use super::presence::unless_gone;
 use super::session::Session;
 use super::{
     Attributes, Authorizer, ConnectionFuture, Dial, DialError, DialFrom, Error, Permit, Resolver,
-    Verdict,
 };
 use crate::copy::Plain;
 use crate::io::Socket;
@@ -30,7 +31,7 @@ use crate::sock::canonical;
 ///
 /// [`Accepted::local`] is the address that the client asked for: the original destination of a
 /// redirected connection. Policy is asked without an identity. A connection that is refused, by
-/// policy or by the workload, is reset.
+/// policy or by the workload, is reset; policy that is undecided is waited for.
 ///
 /// The service is always ready. Its future ends with the connection.
 ///
@@ -46,6 +47,7 @@ pub struct Passthrough<R, A, D> {
     dialer: D,
     telemetry: Arc<dyn Telemetry>,
     preserve: Preserve,
+    decision_timeout: Duration,
 }
 
 /// Whether the workload sees the client's address.
@@ -71,6 +73,19 @@ impl<R, A, D> Passthrough<R, A, D> {
             dialer,
             telemetry,
             preserve: Preserve::No,
+            decision_timeout: DECISION_TIMEOUT,
+        }
+    }
+
+    /// The same with another time that policy may be undecided
+    /// ([`Verdict::Undecided`](super::Verdict::Undecided)) about a connection before it is denied.
+    ///
+    /// Default 10 s; zero denies at once.
+    #[must_use]
+    pub fn decision_timeout(self, timeout: Duration) -> Self {
+        Self {
+            decision_timeout: timeout,
+            ..self
         }
     }
 
@@ -150,16 +165,14 @@ where
         route: &PassthroughRoute,
         client: &(impl Socket + Sync),
     ) -> Result<(Permit, D::Response), Error> {
-        let verdict = self.authorizer.authorize(&Attributes {
+        let attributes = Attributes {
             source: request.client,
             identity: None,
             destination: route.destination,
             workload: local,
-        });
-        let mut permit = match verdict {
-            Verdict::Allow(permit) => permit,
-            Verdict::Deny { reason } => return Err(Error::Denied { reason }),
         };
+        let decision = decide(&self.authorizer, &attributes, self.decision_timeout);
+        let mut permit = unless_gone(client, route.destination, decision).await?;
         let from = match self.preserve {
             Preserve::Yes => DialFrom::Preserve(request.client.ip()),
             Preserve::No => DialFrom::Any,

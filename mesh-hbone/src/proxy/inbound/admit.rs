@@ -14,11 +14,10 @@ use super::request::Request;
 use super::{Admitted, Inbound, Refused};
 use crate::Peer;
 use crate::io::Socket;
+use crate::proxy::authorize::decide;
 use crate::proxy::connect::dial;
 use crate::proxy::session::Session;
-use crate::proxy::{
-    Attributes, Authorizer, Dial, DialError, DialFrom, Error, Permit, Resolver, Verdict,
-};
+use crate::proxy::{Attributes, Authorizer, Dial, DialError, DialFrom, Error, Permit, Resolver};
 use crate::proxy_protocol::Header;
 use crate::server::{Incoming, Refusal};
 use crate::sock::canonical;
@@ -95,39 +94,40 @@ where
         local: &Arc<Workload>,
         route: &InboundRoute,
     ) -> Result<(Permit, D::Response), Refused> {
-        let verdict = self.authorizer.authorize(&Attributes {
+        let attributes = Attributes {
             source: canonical(peer.addr()),
             identity: Some(peer.identity()),
             destination: route.destination,
             workload: local,
-        });
-        let mut permit = match verdict {
-            Verdict::Allow(permit) => permit,
-            Verdict::Deny { reason } => {
-                return Err(Refused {
-                    refusal: Refusal::Unauthorized,
-                    error: Error::Denied { reason },
-                });
-            }
         };
-        let mut dialer = self.dialer.clone();
+        let gone = || Error::ClientGone {
+            destination: route.dial,
+        };
+        let within = self.options.decision_timeout;
         let connect = async {
-            tokio::select! {
+            let mut permit = tokio::select! {
                 biased;
-                result = dial(&mut dialer, self.dial(peer, route)) => result.map_err(Error::Dial),
-                () = incoming.closed() => Err(Error::ClientGone { destination: route.dial }),
-            }
+                permit = decide(&self.authorizer, &attributes, within) => permit,
+                () = incoming.closed() => Err(gone()),
+            }?;
+            let mut dialer = self.dialer.clone();
+            let connect = async {
+                tokio::select! {
+                    biased;
+                    result = dial(&mut dialer, self.dial(peer, route)) => result.map_err(Error::Dial),
+                    () = incoming.closed() => Err(gone()),
+                }
+            };
+            let upstream = permit.guard(connect).await?;
+            Ok((permit, upstream))
         };
-        match permit.guard(connect).await {
-            Ok(upstream) => Ok((permit, upstream)),
-            Err(error) => Err(Refused {
-                refusal: match error {
-                    Error::Revoked { .. } => Refusal::Unauthorized,
-                    _ => Refusal::Unavailable,
-                },
-                error,
-            }),
-        }
+        connect.await.map_err(|error| Refused {
+            refusal: match error {
+                Error::Denied { .. } | Error::Revoked { .. } => Refusal::Unauthorized,
+                _ => Refusal::Unavailable,
+            },
+            error,
+        })
     }
 
     fn dial(&self, peer: &Peer, route: &InboundRoute) -> Dial {

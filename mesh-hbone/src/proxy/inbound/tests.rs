@@ -1,6 +1,8 @@
 //! A raw HTTP/2 client over a pipe stands for the peer's proxy.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -13,7 +15,7 @@ use mesh_core::store::MeshStore;
 use mesh_core::tls::TlsContext;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::{Inbound, InboundOptions};
 use crate::proxy::testing::{
@@ -282,6 +284,80 @@ async fn a_withdrawn_permission_cuts_the_connection() {
     let revoked = "connection closed due to policy change: policy default/new";
     let end = closed(LOCAL, Outcome::PolicyRevoked, Some(revoked));
     assert_eq!(bench.recorder.seen(), [Seen::Opened(addr(LOCAL)), end]);
+}
+
+/// An engine that is undecided until it is told, and how often it was asked.
+fn undecided() -> (impl Authorizer, Arc<Notify>, Arc<AtomicUsize>) {
+    let (arrived, asked) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let (signal, count) = (arrived.clone(), asked.clone());
+    let engine = move |_: &Attributes<'_>| {
+        if count.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Verdict::Allow(Permit::lasting());
+        }
+        let signal = signal.clone();
+        Verdict::Undecided {
+            wait: Box::pin(async move { signal.notified().await }),
+        }
+    };
+    (engine, arrived, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_policy_that_is_undecided() {
+    let (engine, arrived, asked) = undecided();
+    let (dialled, _app) = upstream();
+    let mut bench = Bench::with(&mesh(), engine, InboundOptions::default(), [dialled]).await;
+    let (mut response, _send) = bench.request("10.0.1.1:8080", HeaderMap::new());
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert!(futures_util::FutureExt::now_or_never(&mut response).is_none());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert!(
+        bench.dialer.asked.lock().is_empty(),
+        "dialled without a verdict"
+    );
+    arrived.notify_one();
+    assert_eq!(response.await.unwrap().status(), StatusCode::OK);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn policy_that_stays_undecided_is_answered_401_in_the_end() {
+    for (timeout, seconds) in [(None, 10), (Some(Duration::from_secs(3)), 3)] {
+        let (engine, _arrived, _) = undecided();
+        let mut options = InboundOptions::default();
+        if let Some(timeout) = timeout {
+            options.decision_timeout = timeout;
+        }
+        let mut bench = Bench::with(&mesh(), engine, options, []).await;
+        let start = tokio::time::Instant::now();
+        assert_eq!(bench.status("10.0.1.1:8080").await.as_u16(), 401);
+        assert_eq!(start.elapsed().as_secs(), seconds);
+        let denied = format!(
+            "connection closed due to policy rejection: policy was undecided after {seconds}s"
+        );
+        let end = closed(LOCAL, Outcome::PolicyDenied, Some(&denied));
+        assert_eq!(bench.recorder.seen(), [Seen::Opened(addr(LOCAL)), end]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_gives_up_ends_the_wait_for_policy() {
+    let (engine, _arrived, asked) = undecided();
+    let mut bench = Bench::with(&mesh(), engine, InboundOptions::default(), []).await;
+    let (response, mut send) = bench.request("10.0.1.1:8080", HeaderMap::new());
+    while asked.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let start = tokio::time::Instant::now();
+    send.send_reset(h2::Reason::CANCEL);
+    drop(response);
+    while bench.recorder.seen().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let gone = "the client went away before 10.0.1.1:8080 was connected";
+    let end = closed(LOCAL, Outcome::Reset, Some(gone));
+    assert_eq!(bench.recorder.seen(), [Seen::Opened(addr(LOCAL)), end]);
+    assert!(start.elapsed().is_zero());
 }
 
 #[tokio::test]

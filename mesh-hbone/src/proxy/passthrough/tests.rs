@@ -2,10 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use mesh_core::outcome::Outcome;
 use mesh_core::telemetry::Security;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::Passthrough;
@@ -13,7 +16,7 @@ use crate::proxy::testing::{
     Recorder, Seen, SocketWatch, TestDialer, TestSocket, addr, closed, resolver, socket,
 };
 use crate::proxy::{
-    AllowAll, Attributes, Authorizer, ConnectionFuture, Dial, DialFrom, Permit, Verdict,
+    AllowAll, Attributes, Authorizer, ConnectionFuture, Dial, DialFrom, Error, Permit, Verdict,
 };
 use crate::server::Accepted;
 
@@ -146,4 +149,47 @@ async fn a_permission_that_is_withdrawn_while_dialling_ends_it() {
     let error = bench.serving.await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::PolicyRevoked);
     assert!(bench.watch.was_reset());
+}
+
+#[tokio::test(start_paused = true)]
+async fn policy_that_is_undecided_is_waited_for_but_not_for_ever() {
+    let pending = |_: &Attributes<'_>| Verdict::Undecided {
+        wait: Box::pin(std::future::pending()),
+    };
+    let start = Instant::now();
+    let bench = open("10.0.1.1:8080", pending, []);
+    let error = bench.serving.await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::PolicyDenied);
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert!(bench.watch.was_reset());
+    assert!(bench.dialer.asked.lock().is_empty());
+
+    let (upstream, server, _) = socket();
+    let second_time = Arc::new(AtomicBool::new(false));
+    let late = move |_: &Attributes<'_>| {
+        if second_time.swap(true, Ordering::SeqCst) {
+            return Verdict::Allow(Permit::lasting());
+        }
+        let wait = tokio::time::sleep(Duration::from_secs(9));
+        Verdict::Undecided {
+            wait: Box::pin(wait),
+        }
+    };
+    let bench = open("10.0.1.1:8080", late, [Ok(upstream)]);
+    drop((bench.app, server));
+    bench.serving.await.unwrap();
+    assert_eq!(bench.dialer.asked.lock().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_ends_the_wait_for_policy() {
+    let pending = |_: &Attributes<'_>| Verdict::Undecided {
+        wait: Box::pin(std::future::pending()),
+    };
+    let bench = open("10.0.1.1:8080", pending, []);
+    let serving = tokio::spawn(bench.serving);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bench.watch.go();
+    let error = serving.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::ClientGone { .. }), "{error:?}");
 }
