@@ -1,18 +1,56 @@
-//! Authorization for a service mesh data plane.
+//! Authorization for a service mesh data plane: policies in, decisions with their reasons out.
 //!
-//! This crate holds no engine yet. Node proxies ask for a decision through the authorizer hook of
-//! `mesh-hbone`; the engine that will stand behind it (policies compiled to an index, decided
-//! without allocation, each decision with its reason) is the next piece of work here.
+//! - [`spec`]: policies as a control plane or a file delivers them.
+//! - [`store`]: the writer's side. Batches of changes go in, a [`PolicyIndex`] comes out; a change
+//!   costs what it changes, however many policies there are.
+//! - [`PolicyIndex`]: all policies at one moment, compiled. [`PolicyIndex::decide`] answers for one
+//!   connection without allocation and without looking at policies that cannot match.
+//! - [`plain`]: the rules of evaluation as they are written down, for tests and as a yardstick.
+//!
+//! This version decides about connections (L4). Nothing here needs an async runtime.
+//!
+//! ```
+//! use mesh_authz::spec::{Action, ClauseSpec, MatchSpec, PolicySpec, RuleSpec, Scope, StringMatch};
+//! use mesh_authz::store::{PolicyStore, Update};
+//! use mesh_authz::{Connection, Verdict};
+//! use mesh_core::model::{Workload, WorkloadSpec};
+//!
+//! let mut policy = PolicySpec::new("shop", "only-the-cart", Scope::Namespace, Action::Allow);
+//! policy.rules.push(RuleSpec::of(MatchSpec {
+//!     principals: vec![StringMatch::suffix("/sa/cart")?],
+//!     ..MatchSpec::default()
+//! }));
+//! let store = PolicyStore::new();
+//! let applied = store.apply(vec![Update::Upsert(policy)]);
+//! assert!(applied.rejected.is_empty());
+//!
+//! let local = Workload::new(WorkloadSpec { namespace: "shop".into(), ..WorkloadSpec::default() });
+//! let cart = "spiffe://cluster.local/ns/shop/sa/cart".parse()?;
+//! let from_cart = Connection::new("10.0.0.1".parse()?, Some(&cart), "10.0.0.2:80".parse()?);
+//! let plain = Connection::new("10.0.0.1".parse()?, None, "10.0.0.2:80".parse()?);
+//!
+//! let policies = store.index();
+//! assert!(matches!(policies.decide(&local, &from_cart).verdict, Verdict::Allow(_)));
+//! let Verdict::Deny(reason) = policies.decide(&local, &plain).verdict else { unreachable!() };
+//! assert_eq!(reason.to_string(), "allow policies exist, but none allowed");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
-/// Why an authorization policy could not be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The policy asks for something that this version cannot enforce, so it must not be accepted.
-    #[error("policy {policy} cannot be enforced by this version")]
-    Unsupported {
-        /// `namespace/name` of the policy.
-        policy: String,
-    },
-}
+mod connection;
+mod decision;
+mod index;
+mod invalid;
+mod limits;
+pub mod plain;
+mod policy;
+pub mod spec;
+pub mod store;
+mod trie;
+
+pub use connection::Connection;
+pub use decision::{AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Verdict};
+pub use index::PolicyIndex;
+pub use invalid::{InvalidPolicy, Problem};
+pub use limits::Limits;
+pub use policy::Policy;

@@ -1,0 +1,146 @@
+//! What is decided, and why.
+
+use std::fmt;
+use std::sync::Arc;
+
+use mesh_core::name::Name;
+
+use crate::policy::Policy;
+
+/// What policies say about a connection, by reference to the policies that say so: giving a reason
+/// costs nothing until it is written down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+#[non_exhaustive]
+pub struct Decision<'i> {
+    /// What is decided.
+    pub verdict: Verdict<'i>,
+    /// What policies that are not enforced say. It has no influence on the verdict.
+    pub dry_run: DryRun<'i>,
+}
+
+/// The answer to whether a connection may go on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller must handle every answer")]
+#[must_use]
+pub enum Verdict<'i> {
+    /// It may.
+    Allow(AllowReason<'i>),
+    /// It may not.
+    Deny(DenyReason<'i>),
+    /// No known policy denies it, but the workload names one that is not known: it must wait, and
+    /// in the end be denied.
+    Undecided {
+        /// Key of the first such policy.
+        missing: &'i Name,
+    },
+}
+
+/// Why a connection may go on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum AllowReason<'i> {
+    /// No ALLOW policy applies to the workload.
+    NoAllowPolicies,
+    /// An ALLOW policy matches.
+    Matched(RuleRef<'i>),
+}
+
+/// Why a connection may not go on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum DenyReason<'i> {
+    /// A DENY policy matches.
+    Explicit(RuleRef<'i>),
+    /// ALLOW policies apply to the workload, and none of them matches.
+    NoneAllowed,
+}
+
+/// What policies that are not enforced say.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DryRun<'i> {
+    /// A DENY policy that matches.
+    pub deny: Option<RuleRef<'i>>,
+    /// What the ALLOW policies say.
+    pub allow: DryRunAllow<'i>,
+}
+
+/// What ALLOW policies that are not enforced say.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum DryRunAllow<'i> {
+    /// There are none.
+    #[default]
+    None,
+    /// One of them matches.
+    Matched(RuleRef<'i>),
+    /// None of them matches, but an enforced ALLOW policy does, or one of those decides anyway.
+    NotMatched,
+    /// None of them matches and there is no enforced one: enforcing them would deny.
+    WouldDeny,
+}
+
+impl DryRun<'_> {
+    /// Whether the connection would be denied if these policies were enforced as well.
+    #[must_use]
+    pub fn would_deny(&self) -> bool {
+        self.deny.is_some() || self.allow == DryRunAllow::WouldDeny
+    }
+}
+
+/// A rule of a policy.
+#[derive(Clone, Copy)]
+pub struct RuleRef<'i> {
+    policy: &'i Arc<Policy>,
+    rule: usize,
+}
+
+impl<'i> RuleRef<'i> {
+    pub(crate) fn new(policy: &'i Arc<Policy>, rule: usize) -> Self {
+        Self { policy, rule }
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &'i Arc<Policy> {
+        self.policy
+    }
+
+    /// The place of the rule in the policy, from 0.
+    #[must_use]
+    pub fn rule(&self) -> usize {
+        self.rule
+    }
+}
+
+impl PartialEq for RuleRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.rule == other.rule && Arc::ptr_eq(self.policy, other.policy)
+    }
+}
+
+impl Eq for RuleRef<'_> {}
+
+/// `namespace/name` of the policy.
+impl fmt::Display for RuleRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.policy.key().fmt(f)
+    }
+}
+
+impl fmt::Debug for RuleRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.policy.key(), self.rule)
+    }
+}
+
+/// The texts of the node proxy of Istio.
+impl fmt::Display for DenyReason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Explicit(rule) => write!(f, "explicitly denied by: {rule}"),
+            Self::NoneAllowed => f.write_str("allow policies exist, but none allowed"),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A persistent hash table: clones share their structure, a change copies one path.
+//!
+//! A hash array mapped trie of 64-way branches over 64-bit hashes. Several values may be under one
+//! hash, in the order of their insertion. A branch stands, with the bitmap that says which of its
+//! children there are, in its parent: a step of a look-up reads one place. Branches are changed in
+//! place while nobody else holds them.
+
+use std::sync::Arc;
+
+mod edit;
+
+/// Bits of the hash that one level consumes.
+const BITS: u32 = 6;
+
+#[derive(Clone)]
+pub(crate) struct Trie<V> {
+    root: Branch<V>,
+    len: usize,
+}
+
+// Invariant: `children` has one item for each bit of `bitmap`, in order of the bits.
+#[derive(Clone)]
+struct Branch<V> {
+    bitmap: u64,
+    children: Arc<[Child<V>]>,
+}
+
+#[derive(Clone)]
+enum Child<V> {
+    Branch(Branch<V>),
+    Leaf(Leaf<V>),
+}
+
+/// What is under one hash.
+#[derive(Clone)]
+struct Leaf<V> {
+    hash: u64,
+    values: Values<V>,
+}
+
+#[derive(Clone)]
+enum Values<V> {
+    One(V),
+    /// Never empty.
+    Many(Arc<[V]>),
+}
+
+impl<V> Default for Trie<V> {
+    fn default() -> Self {
+        Self {
+            root: Branch::default(),
+            len: 0,
+        }
+    }
+}
+
+impl<V> Default for Branch<V> {
+    fn default() -> Self {
+        Self {
+            bitmap: 0,
+            children: Arc::default(),
+        }
+    }
+}
+
+impl<V> Trie<V> {
+    /// The number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The values under a hash.
+    pub(crate) fn get(&self, hash: u64) -> &[V] {
+        let (mut branch, mut shift) = (&self.root, 0);
+        loop {
+            let Some(at) = branch.find(hash, shift) else {
+                return &[];
+            };
+            match branch.children.get(at) {
+                Some(Child::Branch(next)) => branch = next,
+                Some(Child::Leaf(leaf)) if leaf.hash == hash => return leaf.values.as_slice(),
+                Some(Child::Leaf(_)) | None => return &[],
+            }
+            shift += BITS;
+        }
+    }
+
+    /// All values, in no particular order.
+    pub(crate) fn iter(&self) -> Iter<'_, V> {
+        Iter {
+            branches: vec![self.root.children.iter()],
+            values: [].iter(),
+        }
+    }
+}
+
+impl<V> Branch<V> {
+    /// The bit of a hash at a level.
+    fn bit(hash: u64, shift: u32) -> u64 {
+        1 << (hash.checked_shr(shift).unwrap_or(0) & 63)
+    }
+
+    /// How many children stand before the one with this bit.
+    fn place(&self, bit: u64) -> usize {
+        // At most 64.
+        (self.bitmap & (bit - 1)).count_ones() as usize
+    }
+
+    /// Where the child with this hash is, when it is there.
+    fn find(&self, hash: u64, shift: u32) -> Option<usize> {
+        let bit = Self::bit(hash, shift);
+        (self.bitmap & bit != 0).then(|| self.place(bit))
+    }
+}
+
+impl<V> Values<V> {
+    fn as_slice(&self) -> &[V] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
+}
+
+/// The values of a trie.
+pub(crate) struct Iter<'a, V> {
+    branches: Vec<std::slice::Iter<'a, Child<V>>>,
+    values: std::slice::Iter<'a, V>,
+}
+
+impl<'a, V> Iterator for Iter<'a, V> {
+    type Item = &'a V;
+
+    fn next(&mut self) -> Option<&'a V> {
+        loop {
+            if let Some(value) = self.values.next() {
+                return Some(value);
+            }
+            match self.branches.last_mut()?.next() {
+                Some(Child::Leaf(leaf)) => self.values = leaf.values.as_slice().iter(),
+                Some(Child::Branch(branch)) => self.branches.push(branch.children.iter()),
+                None => {
+                    self.branches.pop();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
