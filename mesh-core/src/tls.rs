@@ -15,6 +15,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::time_provider::TimeProvider;
 use rustls::{CipherSuite, ClientConfig, ServerConfig};
 use rustls_pki_types::{CertificateDer, ServerName};
 
@@ -110,7 +111,7 @@ impl TlsContext {
     /// [`TlsError::NoProvider`] when the crate was built without the features `aws-lc-rs` and
     /// `ring`.
     pub fn with_default_provider() -> Result<Self, TlsError> {
-        Self::new(default_provider().ok_or(TlsError::NoProvider)?)
+        Self::new(default_provider()?)
     }
 
     /// The same context with another clock to check the lifetimes of peers' certificates.
@@ -173,19 +174,23 @@ impl TlsContext {
     }
 }
 
-#[cfg(feature = "aws-lc-rs")]
-fn default_provider() -> Option<CryptoProvider> {
-    Some(rustls::crypto::aws_lc_rs::default_provider())
+/// The cryptography that this crate was built with: aws-lc-rs, else ring.
+///
+/// # Errors
+/// [`TlsError::NoProvider`] when it was built without the features `aws-lc-rs` and `ring`.
+pub fn default_provider() -> Result<CryptoProvider, TlsError> {
+    #[cfg(feature = "aws-lc-rs")]
+    return Ok(rustls::crypto::aws_lc_rs::default_provider());
+    #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+    return Ok(rustls::crypto::ring::default_provider());
+    #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+    return Err(TlsError::NoProvider);
 }
 
-#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
-fn default_provider() -> Option<CryptoProvider> {
-    Some(rustls::crypto::ring::default_provider())
-}
-
-#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-fn default_provider() -> Option<CryptoProvider> {
-    None
+/// A clock as rustls wants it.
+#[must_use]
+pub fn time_provider(clock: Arc<dyn WallClock>) -> Arc<dyn TimeProvider> {
+    Arc::new(Time(clock))
 }
 
 #[cfg(test)]

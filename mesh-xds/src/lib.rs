@@ -1,10 +1,14 @@
 //! Configuration and certificate sources of a service mesh data plane.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "control")]
+pub mod control;
 #[cfg(all(unix, feature = "dev-ca"))]
 pub mod dev_ca;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(test)]
+mod testing;
 #[cfg(feature = "wire")]
 pub mod wire;
 
