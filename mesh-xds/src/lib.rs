@@ -1,8 +1,13 @@
 //! Configuration and certificate sources of a service mesh data plane.
 #![forbid(unsafe_code)]
 
+pub mod apply;
 #[cfg(feature = "control")]
 pub mod control;
+#[cfg(feature = "delta")]
+pub mod convert;
+#[cfg(feature = "delta")]
+pub mod delta;
 #[cfg(all(unix, feature = "dev-ca"))]
 pub mod dev_ca;
 #[cfg(feature = "local")]

@@ -1,0 +1,30 @@
+//! From the messages of the control plane to the model, and back.
+//!
+//! What the schema says is done exactly: defaults for what is absent, no number cut to fit, no
+//! address of a wrong length. A resource that says something impossible is rejected with the field
+//! and what was expected. Values of enumerations that this version does not know come from newer
+//! control planes:
+//!
+//! - where a guess could weaken security (how a workload is reached, whose its addresses are, what
+//!   precedes its bytes, anything in a policy), the resource is rejected;
+//! - elsewhere the field counts as absent, and the conversion counts it as ignored.
+//!
+//! Unknown fields are ignored, except in policies, where one could be a condition.
+
+mod address;
+#[cfg(feature = "server")]
+mod encode;
+mod error;
+mod field;
+mod gateway;
+mod names;
+mod service;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+pub use address::{ADDRESS, Addresses};
+#[cfg(feature = "server")]
+pub use encode::{service_address, workload_address};
+pub use error::{ConvertError, Problem};
+pub use field::Converter;

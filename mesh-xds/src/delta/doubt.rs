@@ -1,0 +1,69 @@
+//! Resources of a wildcard subscription that may have been removed while the client was away.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use mesh_core::name::Name;
+
+use super::DeltaConfig;
+
+/// The names in doubt of one type, and when to ask about them. See [`delta`](super).
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    names: HashSet<Name>,
+    ask_at: Option<Instant>,
+    failures: u32,
+}
+
+impl Doubt {
+    /// The names that the first request of a stream left out.
+    pub(super) fn new(left_out: Vec<Name>, now: Instant, config: &DeltaConfig) -> Self {
+        Self {
+            ask_at: (!left_out.is_empty()).then(|| now + config.first_response),
+            names: left_out.into_iter().collect(),
+            failures: 0,
+        }
+    }
+
+    /// The server said something about the resource.
+    pub(super) fn mentioned(&mut self, name: &str) -> bool {
+        !self.names.is_empty() && self.names.remove(name)
+    }
+
+    /// The server said something about the type.
+    pub(super) fn heard(&mut self, now: Instant, quiet: Duration) {
+        self.ask_at = (!self.names.is_empty()).then(|| now + quiet);
+    }
+
+    /// When to ask, unless the server says something before.
+    pub(super) fn ask_at(&self) -> Option<Instant> {
+        self.ask_at
+    }
+
+    /// The names to ask for, in a stable order.
+    pub(super) fn names(&self) -> Vec<Name> {
+        let mut names: Vec<_> = self.names.iter().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// A probe is over; what is left is asked for again, at once when all that it asked for has
+    /// been answered.
+    pub(super) fn probed(&mut self, answered: bool, now: Instant, pause: Duration) {
+        self.failures = if answered { 0 } else { self.failures + 1 };
+        let pause = match self.failures {
+            0 => Duration::ZERO,
+            failures => pause * 2_u32.pow((failures - 1).min(4)),
+        };
+        self.ask_at = (!self.names.is_empty()).then(|| now + pause);
+    }
+}
+
+/// A probe under way: names of one type that a stream of its own asks about.
+#[derive(Debug)]
+pub(super) struct Probe {
+    /// The type's place among the subscriptions.
+    pub(super) kind: usize,
+    pub(super) unanswered: HashSet<Name>,
+    pub(super) until: Instant,
+}
