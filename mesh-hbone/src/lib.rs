@@ -81,6 +81,7 @@
 //! change in any release.
 #![forbid(unsafe_code)]
 
+pub mod awake;
 mod boxed;
 mod buffers;
 pub mod client;

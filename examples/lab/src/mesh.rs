@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::credential::{CertificateSource, Credential, FixedSource, TrustBundle};
 use mesh_core::drain;
@@ -12,6 +13,7 @@ use mesh_core::resolve::ResolveConfig;
 use mesh_core::store::MeshStore;
 use mesh_core::telemetry::Direction;
 use mesh_core::tls::TlsContext;
+use mesh_hbone::awake::{Awake, AwakeSocket};
 use mesh_hbone::client::ClientLayer;
 use mesh_hbone::proxy::{
     Accept, AcceptOptions, AllowAll, HopConnector, Inbound, LocalWorkload, MeshResolver, NoLookup,
@@ -30,13 +32,15 @@ use crate::worker::Worker;
 const CLIENT: &str = "spiffe://lab/ns/lab/sa/client";
 const SERVER: &str = "spiffe://lab/ns/lab/sa/server";
 
-/// Starts the second hop: HBONE in, plain TCP to the application that is asked for.
+/// Starts the second hop: HBONE in, plain TCP to the application that is asked for. Its workers stay
+/// awake for `awake` after traffic.
 ///
 /// # Errors
 /// When a socket, a thread or a certificate cannot be made.
 pub fn inbound(
     name: &str,
     workers: usize,
+    awake: Duration,
     authority: &Authority,
 ) -> io::Result<(SocketAddr, Vec<Worker>)> {
     let (address, sockets) = listeners(workers)?;
@@ -44,10 +48,13 @@ pub fn inbound(
     let layer = ServerLayer::builder(id(SERVER)?, certificates, tls()?).build();
     let layer = layer.map_err(io::Error::other)?;
     let workers = sockets.into_iter().map(|socket| {
-        let dialer = TcpDialer::new(SocketOptions::default());
+        let awake = Awake::new(awake);
+        let dialer = awake.dialer(TcpDialer::new(SocketOptions::default()));
         let resolver = resolver("server", address.port());
         let server = layer.layer(Inbound::new(resolver, AllowAll, dialer, Arc::new(())));
-        Worker::start(name, move || run(socket, None, server, Direction::Inbound))
+        Worker::start(name, move || {
+            run(socket, None, server, Direction::Inbound, awake)
+        })
     });
     Ok((address, workers.collect::<io::Result<_>>()?))
 }
@@ -61,6 +68,7 @@ pub fn outbound(
     application: SocketAddr,
     next: SocketAddr,
     workers: usize,
+    awake: Duration,
     authority: &Authority,
 ) -> io::Result<(SocketAddr, Vec<Worker>)> {
     let (address, sockets) = listeners(workers)?;
@@ -69,22 +77,30 @@ pub fn outbound(
         .build()
         .map_err(io::Error::other)?;
     let workers = sockets.into_iter().map(|socket| {
-        let dialer = TcpDialer::new(SocketOptions::default());
+        let awake = Awake::new(awake);
+        let dialer = awake.dialer(TcpDialer::new(SocketOptions::default()));
         // A pool for each worker: a connection stays on its core.
         let connector = HopConnector::new(dialer.clone(), layer.layer(dialer));
         let resolver = resolver("client", next.port());
         let outbound = Outbound::new(resolver, connector, NoLookup, Arc::new(()));
         // As if connections had been redirected on their way to the application.
         let to = Some(application);
-        Worker::start(name, move || run(socket, to, outbound, Direction::Outbound))
+        Worker::start(name, move || {
+            run(socket, to, outbound, Direction::Outbound, awake)
+        })
     });
     Ok((address, workers.collect::<io::Result<_>>()?))
 }
 
 /// Serves a listener for ever.
-async fn run<S>(socket: StdListener, to: Option<SocketAddr>, service: S, direction: Direction)
-where
-    S: Service<Accepted<TcpStream>, Response = ()> + Clone + Send + 'static,
+async fn run<S>(
+    socket: StdListener,
+    to: Option<SocketAddr>,
+    service: S,
+    direction: Direction,
+    awake: Awake,
+) where
+    S: Service<Accepted<AwakeSocket<TcpStream>>, Response = ()> + Clone + Send + 'static,
     S::Error: std::error::Error + Send + 'static,
     S::Future: Send,
 {
@@ -95,7 +111,9 @@ where
     // Never drained: the benchmark just ends.
     let (_trigger, drain) = drain::channel();
     let options = AcceptOptions::new(direction, Arc::new(()));
-    serve(Sockets { listener, to }, service, options, drain).await;
+    let sockets = awake.acceptor(Sockets { listener, to });
+    tokio::spawn(awake.run());
+    serve(sockets, service, options, drain).await;
 }
 
 /// A listener, and where its connections were going if not to itself.

@@ -21,7 +21,12 @@ pub enum Contender {
     TlsRelay,
     /// Our outbound and inbound proxy services, with HBONE between them.
     Hbone,
+    /// The same, with workers that stay awake for [`AWAKE`] after traffic.
+    HboneAwake,
 }
+
+/// How long workers look for more traffic before they sleep, where they do.
+pub const AWAKE: Duration = Duration::from_micros(100);
 
 /// How the relays and proxies are laid out, the same for every contender.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +56,13 @@ pub struct Path {
 
 impl Contender {
     /// All contenders, in the order of the table.
-    pub const ALL: [Self; 4] = [Self::Direct, Self::RawRelay, Self::TlsRelay, Self::Hbone];
+    pub const ALL: [Self; 5] = [
+        Self::Direct,
+        Self::RawRelay,
+        Self::TlsRelay,
+        Self::Hbone,
+        Self::HboneAwake,
+    ];
 
     /// The name in tables and on the command line.
     #[must_use]
@@ -61,6 +72,7 @@ impl Contender {
             Self::RawRelay => "raw relay",
             Self::TlsRelay => "tls relay",
             Self::Hbone => "hbone",
+            Self::HboneAwake => "hbone, awake",
         }
     }
 
@@ -88,11 +100,15 @@ impl Contender {
                     relay::encrypting("tls-a", middle, workers, buffer, &authority)?;
                 Ok(Path::new(entry, first, second))
             }
-            Self::Hbone => {
+            Self::Hbone | Self::HboneAwake => {
+                let awake = match self {
+                    Self::HboneAwake => AWAKE,
+                    _ => Duration::ZERO,
+                };
                 let authority = Authority::new()?;
-                let (middle, second) = mesh::inbound("mesh-b", workers, &authority)?;
+                let (middle, second) = mesh::inbound("mesh-b", workers, awake, &authority)?;
                 let (entry, first) =
-                    mesh::outbound("mesh-a", application, middle, workers, &authority)?;
+                    mesh::outbound("mesh-a", application, middle, workers, awake, &authority)?;
                 Ok(Path::new(entry, first, second))
             }
         }

@@ -87,6 +87,7 @@ fn config(settings: &Settings) -> Value {
         "keepalive": format!("{:?}", net.sockets.keepalive),
         "userTimeout": format!("{:?}", net.sockets.user_timeout),
         "poolMaxStreamsPerConn": net.max_streams,
+        "meshAwake": format!("{:?}", net.awake),
         "poolUnusedReleaseTimeout": format!("{:?}", net.unused_release),
         "windowSize": net.stream_window,
         "frameSize": net.frame_size,

@@ -1,8 +1,8 @@
-//! Durations as they are written in the environment: `500ms`, `10s`, `1m30s`, `1h`.
+//! Durations as they are written in the environment: `50us`, `500ms`, `10s`, `1m30s`, `1h`.
 
 use std::time::Duration;
 
-/// Reads a sequence of whole numbers with the units `ms`, `s`, `m`, `h` and `d`.
+/// Reads a sequence of whole numbers with the units `us`, `ms`, `s`, `m`, `h` and `d`.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -15,15 +15,16 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
                 .len();
         let (unit, after) = after.split_at_checked(letters)?;
         let number: u64 = number.parse().ok()?;
-        let millis: u64 = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60 * 1000,
-            "h" => 60 * 60 * 1000,
-            "d" => 24 * 60 * 60 * 1000,
+        let unit = match unit {
+            "us" => Duration::from_micros(1),
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_mins(1),
+            "h" => Duration::from_hours(1),
+            "d" => Duration::from_hours(24),
             _ => return None,
         };
-        total = total.checked_add(Duration::from_millis(number.checked_mul(millis)?))?;
+        total = total.checked_add(unit.checked_mul(number.try_into().ok()?)?)?;
         rest = after;
     }
     (!text.is_empty()).then_some(total)
@@ -37,6 +38,7 @@ mod tests {
     fn durations_are_numbers_with_units() {
         for (text, seconds) in [
             ("0s", Some(0.0)),
+            ("50us", Some(0.000_05)),
             ("500ms", Some(0.5)),
             ("10s", Some(10.0)),
             ("1m30s", Some(90.0)),

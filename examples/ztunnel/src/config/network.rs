@@ -18,6 +18,8 @@ pub(crate) struct NetworkSettings {
     pub(crate) max_streams: Option<u16>,
     /// `POOL_UNUSED_RELEASE_TIMEOUT`; 5 minutes.
     pub(crate) unused_release: Duration,
+    /// `MESH_AWAKE`: how long a worker looks for more traffic before it sleeps; 0.
+    pub(crate) awake: Duration,
     /// `HTTP2_STREAM_WINDOW_SIZE`, in bytes.
     pub(crate) stream_window: Option<u32>,
     /// `HTTP2_FRAME_SIZE`, in bytes.
@@ -32,6 +34,9 @@ impl NetworkSettings {
             unused_release: env
                 .duration("POOL_UNUSED_RELEASE_TIMEOUT", Duration::from_secs(1))?
                 .unwrap_or(Duration::from_secs(5 * 60)),
+            awake: env
+                .duration("MESH_AWAKE", Duration::ZERO)?
+                .unwrap_or(Duration::ZERO),
             stream_window: env.parse("HTTP2_STREAM_WINDOW_SIZE", "a number of bytes")?,
             frame_size: env.parse("HTTP2_FRAME_SIZE", "a number of bytes")?,
         })

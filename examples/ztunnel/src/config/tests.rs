@@ -60,6 +60,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(settings.net.sockets.user_timeout, None);
     assert_eq!(settings.net.sockets.mark, None);
     assert_eq!(settings.net.unused_release, Duration::from_secs(300));
+    assert_eq!(settings.net.awake, Duration::ZERO);
     assert_eq!(settings.original_source, None);
     assert!(settings.localhost_app_tunnel && settings.response_baggage);
     assert_eq!(settings.drain_deadline, Duration::from_secs(5));
@@ -89,6 +90,7 @@ fn every_variable_has_its_effect() {
         ("USER_TIMEOUT_ENABLED", "true"),
         ("POOL_MAX_STREAMS_PER_CONNECTION", "7"),
         ("POOL_UNUSED_RELEASE_TIMEOUT", "10s"),
+        ("MESH_AWAKE", "100us"),
         ("HTTP2_STREAM_WINDOW_SIZE", "4194304"),
         ("HTTP2_FRAME_SIZE", "1048576"),
         ("LOCALHOST_APP_TUNNEL", "false"),
@@ -118,6 +120,7 @@ fn every_variable_has_its_effect() {
     );
     assert_eq!(settings.net.max_streams, Some(7));
     assert_eq!(settings.net.unused_release, Duration::from_secs(10));
+    assert_eq!(settings.net.awake, Duration::from_micros(100));
     assert_eq!(settings.net.stream_window, Some(4 << 20));
     assert_eq!(settings.net.frame_size, Some(1 << 20));
     assert!(!settings.localhost_app_tunnel && !settings.response_baggage);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mesh_core::drain::Drain;
 use mesh_core::resolve::{IllegalPorts, ResolveConfig};
 use mesh_core::telemetry::{Direction, Telemetry};
+use mesh_hbone::awake::{Awake, AwakeDialer};
 use mesh_hbone::proxy::{
     AcceptOptions, AllowAll, HopConnector, Inbound, InboundOptions, LocalWorkload, MeshResolver,
     Outbound, Passthrough, Socks5, SystemLookup, TcpAcceptor, TcpDialer, serve,
@@ -18,7 +19,8 @@ use super::listeners::Listeners;
 use super::shared::Shared;
 use crate::config::Settings;
 
-type Connector = HopConnector<TcpDialer, Client<TcpDialer>>;
+type Dialer = AwakeDialer<TcpDialer>;
+type Connector = HopConnector<Dialer, Client<Dialer>>;
 
 /// The listeners and services of one worker.
 ///
@@ -31,9 +33,10 @@ type Connector = HopConnector<TcpDialer, Client<TcpDialer>>;
 pub(super) struct Services {
     listeners: Listeners,
     shared: Shared,
+    awake: Awake,
     outbound: Outbound<MeshResolver, Connector, SystemLookup>,
-    hbone: Server<Inbound<MeshResolver, AllowAll, TcpDialer>>,
-    plaintext: Passthrough<MeshResolver, AllowAll, TcpDialer>,
+    hbone: Server<Inbound<MeshResolver, AllowAll, Dialer>>,
+    plaintext: Passthrough<MeshResolver, AllowAll, Dialer>,
 }
 
 impl Services {
@@ -45,7 +48,8 @@ impl Services {
         let settings = &shared.settings;
         let telemetry: Arc<dyn Telemetry> = shared.metrics.clone();
         let resolver = resolver(shared);
-        let dialer = TcpDialer::new(settings.net.sockets);
+        let awake = Awake::new(settings.net.awake);
+        let dialer = awake.dialer(TcpDialer::new(settings.net.sockets));
         let client = client(shared, drain)?.layer(dialer.clone());
         let outbound = Outbound::new(
             resolver.clone(),
@@ -73,6 +77,7 @@ impl Services {
             outbound,
             plaintext,
             shared: shared.clone(),
+            awake,
         })
     }
 
@@ -87,32 +92,34 @@ impl Services {
             inbound_hbone,
             socks5,
         } = self.listeners;
+        let awake = self.awake;
         if let Some(listener) = socks5 {
             tokio::spawn(serve(
-                TcpAcceptor::direct(listener.socket, sockets),
+                awake.acceptor(TcpAcceptor::direct(listener.socket, sockets)),
                 Socks5::new(self.outbound.clone()),
                 options(Direction::Outbound),
                 drain.clone(),
             ));
         }
         tokio::spawn(serve(
-            TcpAcceptor::redirected(outbound.socket, sockets),
+            awake.acceptor(TcpAcceptor::redirected(outbound.socket, sockets)),
             self.outbound,
             options(Direction::Outbound),
             drain.clone(),
         ));
         tokio::spawn(serve(
-            TcpAcceptor::redirected(inbound_plaintext.socket, sockets),
+            awake.acceptor(TcpAcceptor::redirected(inbound_plaintext.socket, sockets)),
             self.plaintext,
             options(Direction::Inbound),
             drain.clone(),
         ));
         tokio::spawn(serve(
-            TcpAcceptor::direct(inbound_hbone.socket, sockets),
+            awake.acceptor(TcpAcceptor::direct(inbound_hbone.socket, sockets)),
             self.hbone,
             options(Direction::Inbound),
             drain.clone(),
         ));
+        tokio::spawn(awake.run());
     }
 }
 

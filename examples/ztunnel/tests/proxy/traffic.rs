@@ -26,6 +26,21 @@ fn hbone_and_plain_workloads_and_virtual_addresses_are_reached() {
 }
 
 #[test]
+fn workers_that_stay_awake_carry_the_same() {
+    let mesh = Mesh::new();
+    mesh.write(&mesh.yaml(mesh.server));
+    let awake = [("MESH_AWAKE", "100us")];
+    let (client, _server) = (
+        mesh.proxy(mesh.client, &awake),
+        mesh.proxy(mesh.server, &awake),
+    );
+    echo(mesh.server);
+    for _ in 0..3 {
+        echoes(&client, mesh.server, APP);
+    }
+}
+
+#[test]
 fn workloads_of_the_own_node_and_the_own_workload_are_reached() {
     let mesh = Mesh::new();
     mesh.write(&mesh.yaml(mesh.client));
