@@ -157,6 +157,16 @@ impl<'a> Closed<'a> {
     }
 }
 
+/// How far the connection with a peer is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectionPhase {
+    /// In its handshake, which failed.
+    Handshake,
+    /// After it.
+    Open,
+}
+
 /// Something that happened to a connection.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -178,6 +188,19 @@ pub enum Event<'a> {
         outcome: Outcome,
         /// What went wrong.
         error: &'a (dyn Error + 'static),
+    },
+    /// A peer's certificate, or one above it, is on a revocation list: it was not let in, or the
+    /// connection with it was ended.
+    ///
+    /// For counting. What that did to the connections carried is reported by itself, as
+    /// [`Outcome::CertificateRevoked`]. Source: Istio's `istio_crl_policy_rejections_total`.
+    PeerRevoked {
+        /// Which side reports.
+        direction: Direction,
+        /// Address of the peer.
+        peer: SocketAddr,
+        /// When it was found.
+        phase: ConnectionPhase,
     },
     /// A connection's two ends are known; it is about to be dialled.
     Opened(&'a Connection),

@@ -10,17 +10,19 @@ mod verify;
 
 pub use bases::ALPN;
 pub use error::{PeerError, TlsError};
+pub use verify::{PeerRole, Verified};
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls::time_provider::TimeProvider;
 use rustls::{CipherSuite, ClientConfig, ServerConfig};
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::clock::{SystemClock, WallClock};
-use crate::credential::Credential;
+use crate::credential::{Credential, TrustBundle};
 use crate::identity::{ExpectedPeers, SpiffeId, TrustDomain};
 use bases::{Base, Bases};
 use time::Time;
@@ -165,6 +167,44 @@ impl TlsContext {
     /// [`TlsError`] when key and certificate do not belong together or cannot be used.
     pub fn server(&self, credential: &Arc<Credential>) -> Result<Arc<ServerConfig>, TlsError> {
         Ok(self.base(credential)?.server.clone())
+    }
+
+    /// What a handshake that has just succeeded with `credential` was verified against.
+    #[must_use]
+    pub fn verified(&self, credential: &Credential, peer: PeerRole) -> Verified {
+        // A clock before 1970 has let no certificate pass.
+        let zero = UnixTime::since_unix_epoch(Duration::ZERO);
+        let now = self.time.current_time().unwrap_or(zero);
+        Verified::new(credential.trust(), now, peer)
+    }
+
+    /// Looks the peer of a live connection up in the revocation lists of a bundle that replaces the
+    /// one of its handshake.
+    ///
+    /// `chain` is what rustls gives as the peer's certificates. Nothing else is applied anew: a
+    /// certificate that has expired since or a root that is not trusted any more ends no connection.
+    ///
+    /// # Errors
+    /// [`PeerError::Revoked`] when a certificate of the chain is on the list of its issuer; another
+    /// [`PeerError`] when that list is not signed by the issuer, or may not be.
+    pub fn recheck(
+        &self,
+        chain: &[CertificateDer<'_>],
+        verified: &Verified,
+        lists: &TrustBundle,
+    ) -> Result<(), PeerError> {
+        let algorithms = self.provider.signature_verification_algorithms;
+        verified.recheck(algorithms, chain, lists)
+    }
+
+    /// Looks the own certificate up in the revocation lists of its own trust bundle: peers refuse
+    /// who shows a revoked one.
+    ///
+    /// # Errors
+    /// As [`recheck`](Self::recheck); whatever else is wrong with the chain as well.
+    pub fn check_own(&self, credential: &Credential) -> Result<(), PeerError> {
+        let verified = self.verified(credential, PeerRole::Client);
+        self.recheck(credential.chain(), &verified, credential.trust())
     }
 
     fn base(&self, credential: &Arc<Credential>) -> Result<Arc<Base>, TlsError> {

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use mesh_core::credential::CertificateSource;
 use mesh_core::drain::Drain;
+use mesh_core::telemetry::Telemetry;
 use mesh_core::tls::TlsContext;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_layer::Layer;
@@ -74,6 +75,7 @@ impl ClientLayer {
             http2_timeout: ten,
             answer_timeout: Duration::from_secs(20),
             drain: None,
+            telemetry: Arc::new(()),
         })
     }
 }
@@ -158,6 +160,12 @@ impl ClientBuilder {
     /// tunnel ends and its bytes are sent, all when it is forced. Default none.
     pub fn drain(mut self, drain: Drain) -> Self {
         self.0.drain = Some(drain);
+        self
+    }
+
+    /// Who is told of peers whose certificate is revoked; default nobody.
+    pub fn telemetry(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
+        self.0.telemetry = telemetry;
         self
     }
 

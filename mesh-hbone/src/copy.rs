@@ -22,6 +22,7 @@ use mesh_core::outcome::Outcome;
 pub use end::Plain;
 pub use meter::Meter;
 
+use crate::carrier::ConnectionLost;
 use crate::io::Socket;
 use crate::tunnel::Tunnel;
 use end::End;
@@ -59,6 +60,15 @@ pub enum CopyError {
         #[source]
         source: std_io::Error,
     },
+    /// The connection that carried a side's tunnel was given up; the other side was reset.
+    #[error("the connection with the {} was lost", side.name())]
+    Lost {
+        /// Which side.
+        side: Side,
+        /// Why.
+        #[source]
+        source: ConnectionLost,
+    },
     /// A side failed in another way.
     #[error("the {} side failed", side.name())]
     Failed {
@@ -75,6 +85,9 @@ impl CopyError {
         use std_io::ErrorKind::{
             BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
         };
+        if let Some(source) = ConnectionLost::find(&source) {
+            return Self::Lost { side, source };
+        }
         match source.kind() {
             ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected | UnexpectedEof => {
                 Self::Reset { side, source }
@@ -88,6 +101,7 @@ impl CopyError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Reset { .. } => Outcome::Reset,
+            Self::Lost { source, .. } => source.outcome(),
             Self::Failed { .. } => Outcome::CopyFailure,
         }
     }

@@ -3,22 +3,27 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use h2::{Ping, PingPong};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::Http2Config;
 
-/// Sends a PING when nothing has come from the peer for a while, and gives up without an answer.
+/// Sends a PING when nothing has come from the peer for a while, and gives up without an answer:
+/// `interval + timeout` after the last byte.
 #[derive(Debug)]
 pub(crate) struct Keepalive {
-    interval: std::time::Duration,
-    timeout: std::time::Duration,
+    interval: Duration,
+    timeout: Duration,
     ping: Option<PingPong>,
+    /// Fires at the next moment that matters or before it: bytes do not set it anew.
     timer: Pin<Box<Sleep>>,
-    /// Bytes received when the timer was last set.
+    /// Bytes received so far, and when the last of them were seen.
     received: u64,
-    waiting: bool,
+    heard: Instant,
+    /// When the PING that has no answer was sent.
+    asked: Option<Instant>,
 }
 
 impl Keepalive {
@@ -29,32 +34,44 @@ impl Keepalive {
             ping,
             timer: Box::pin(sleep(config.keepalive_interval())),
             received: 0,
-            waiting: false,
+            heard: Instant::now(),
+            asked: None,
         }
     }
 
-    /// Ready when the peer is dead. `received` is the number of bytes that have come from it.
+    /// Ready when the peer is dead. `received` is the number of bytes that have come from it; to be
+    /// polled whenever some have.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, received: u64) -> Poll<()> {
         let Some(ping) = &mut self.ping else {
             return Poll::Pending;
         };
+        if self.received != received {
+            self.received = received;
+            self.heard = Instant::now();
+        }
+        if self.asked.is_some() && ping.poll_pong(cx).is_ready() {
+            // An answer, or the end of the connection, which shows elsewhere.
+            self.asked = None;
+            self.timer.as_mut().reset(self.heard + self.interval);
+        }
         loop {
-            if self.waiting && ping.poll_pong(cx).is_ready() {
-                // An answer, or the end of the connection, which shows elsewhere. Its own bytes are
-                // no reason to wait for another interval.
-                self.waiting = false;
-                self.received = received;
-                self.timer.as_mut().reset(Instant::now() + self.interval);
-            }
             ready!(self.timer.as_mut().poll(cx));
-            let heard = std::mem::replace(&mut self.received, received) != received;
-            if heard || !self.waiting && ping.send_ping(Ping::opaque()).is_err() {
-                self.timer.as_mut().reset(Instant::now() + self.interval);
-            } else if self.waiting {
+            let silent = self.heard + self.interval;
+            let due = match self.asked {
+                None => silent,
+                // Whatever comes is a sign of life, though the answer does not.
+                Some(asked) => silent.max(asked) + self.timeout,
+            };
+            let now = Instant::now();
+            if now < due {
+                self.timer.as_mut().reset(due);
+            } else if self.asked.is_some() {
                 return Poll::Ready(());
+            } else if ping.send_ping(Ping::opaque()).is_ok() {
+                self.asked = Some(now);
+                self.timer.as_mut().reset(now + self.timeout);
             } else {
-                self.waiting = true;
-                self.timer.as_mut().reset(Instant::now() + self.timeout);
+                self.timer.as_mut().reset(now + self.interval);
             }
         }
     }

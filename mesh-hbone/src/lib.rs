@@ -84,6 +84,7 @@
 pub mod awake;
 mod boxed;
 mod buffers;
+mod carrier;
 pub mod client;
 mod config;
 pub mod copy;
@@ -93,12 +94,14 @@ mod peer;
 pub mod proxy;
 pub mod proxy_protocol;
 mod records;
+mod revocation;
 pub mod server;
 pub mod sock;
 pub mod socks5;
 mod tunnel;
 
 pub use boxed::{BoxError, BoxFuture};
+pub use carrier::ConnectionLost;
 pub use client::{Client, ClientLayer, Target};
 pub use config::{ConfigError, Http2Config, Http2ConfigBuilder};
 pub use peer::Peer;

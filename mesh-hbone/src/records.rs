@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use parking_lot::Mutex;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::buffers;
@@ -36,6 +37,19 @@ pub(crate) struct Records<IO>(Arc<Mutex<Inner<IO>>>);
 /// The same stream in the hands of the task that drives the connection.
 #[derive(Debug)]
 pub(crate) struct Flusher<IO>(Arc<Mutex<Inner<IO>>>);
+
+impl<IO> Clone for Flusher<IO> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<IO> Flusher<IO> {
+    /// Looks at the certificates that the peer showed; `None` without TLS.
+    pub(crate) fn with_peer<T>(&self, look: impl FnOnce(&[CertificateDer<'_>]) -> T) -> Option<T> {
+        self.0.lock().tls.as_ref()?.peer_certificates().map(look)
+    }
+}
 
 #[derive(Debug)]
 struct Inner<IO> {

@@ -32,6 +32,7 @@ pub use incoming::{AcceptAll, Incoming, Refusal};
 pub use settings::Accepted;
 
 use crate::boxed::BoxError;
+use crate::carrier::Carrier;
 use crate::config::{ConfigError, Http2Config, in_range};
 use crate::peer::Peer;
 use handshake::Ready;
@@ -184,10 +185,16 @@ where
                 Ok(ready) => Box::pin(serve::serve(ready, inner, &shared)).await,
                 Err(error) => Err(error),
             };
+            if let Err(error) = &result {
+                shared.count_revoked(source, error);
+            }
             if let Err(error) = &result
                 && !matches!(
                     error,
-                    Error::Drained { .. } | Error::Io { .. } | Error::Silent { .. }
+                    Error::Drained { .. }
+                        | Error::Io { .. }
+                        | Error::Silent { .. }
+                        | Error::Revoked { .. }
                 )
             {
                 // What befell a connection that carried streams is reported by the streams.
@@ -224,13 +231,13 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
 {
-    let peer = Arc::new(Peer::new(peer, accepted.peer, accepted.local));
     let ready = Ready {
         io: accepted.io,
         tls: None,
-        peer,
+        carrier: Carrier::new(Peer::new(peer, accepted.peer, accepted.local)),
         generation: 0,
         renewals: None,
+        revocations: None,
     };
     serve::serve(ready, service, &layer.0).await
 }

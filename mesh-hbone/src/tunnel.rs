@@ -12,6 +12,7 @@ use h2::Reason;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::carrier::Carrier;
 use crate::peer::Peer;
 
 /// Frames smaller than this are copied together while they wait, so that a few bytes never keep a
@@ -37,7 +38,7 @@ pub struct Tunnel {
     recv: h2::RecvStream,
     /// `None` as long as everything that arrives is read at once.
     waiting: Option<Box<Waiting>>,
-    peer: Arc<Peer>,
+    carrier: Arc<Carrier>,
     headers: Option<Box<HeaderMap>>,
     sent_end: bool,
     received_end: bool,
@@ -49,7 +50,7 @@ impl Tunnel {
     pub(crate) fn new(
         send: h2::SendStream<Bytes>,
         recv: h2::RecvStream,
-        peer: Arc<Peer>,
+        carrier: Arc<Carrier>,
         headers: Option<Box<HeaderMap>>,
         held: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Self {
@@ -57,7 +58,7 @@ impl Tunnel {
             send,
             recv,
             waiting: None,
-            peer,
+            carrier,
             headers,
             sent_end: false,
             received_end: false,
@@ -68,7 +69,7 @@ impl Tunnel {
     /// The other end of the connection that carries the tunnel.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        &self.peer
+        self.carrier.peer()
     }
 
     /// The headers of the answer, on the client's side; `None` on the server's.
@@ -87,7 +88,8 @@ impl Tunnel {
     /// The peer may not send more in their place until [`Tunnel::release`] is called.
     ///
     /// # Errors
-    /// `ConnectionReset` when the peer reset the tunnel; otherwise what befell the connection.
+    /// `ConnectionReset` when the peer reset the tunnel; otherwise what befell the connection, such
+    /// as a [`ConnectionLost`](crate::ConnectionLost).
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         if let Some(waiting) = &mut self.waiting {
             if let Some(chunk) = waiting.pop() {
@@ -112,7 +114,7 @@ impl Tunnel {
                 self.received_end = true;
                 Poll::Ready(Ok(None))
             }
-            Some(Err(error)) => Poll::Ready(Err(into_io(error))),
+            Some(Err(error)) => Poll::Ready(Err(self.failure(error))),
         }
     }
 
@@ -151,7 +153,8 @@ impl Tunnel {
         let capacity = ready!(self.poll_capacity(cx, chunk.len()))?;
         let now = chunk.split_to(capacity.min(chunk.len()));
         let sent = now.len();
-        self.send.send_data(now, false).map_err(into_io)?;
+        let queued = self.send.send_data(now, false);
+        queued.map_err(|error| self.failure(error))?;
         Poll::Ready(Ok(sent))
     }
 
@@ -170,9 +173,22 @@ impl Tunnel {
             }
             match ready!(self.send.poll_capacity(cx)) {
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(into_io(error))),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                Some(Err(error)) => return Poll::Ready(Err(self.failure(error))),
+                None => {
+                    let lost = self.carrier.lost().map(io::Error::from);
+                    return Poll::Ready(Err(
+                        lost.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())
+                    ));
+                }
             }
+        }
+    }
+
+    /// What befell the tunnel: its own reset by the peer, else the end of the connection.
+    fn failure(&self, error: h2::Error) -> io::Error {
+        match self.carrier.lost() {
+            Some(lost) if !(error.is_reset() && error.is_remote()) => lost.into(),
+            _ => into_io(error),
         }
     }
 
@@ -183,7 +199,8 @@ impl Tunnel {
     pub fn poll_end(&mut self) -> io::Result<()> {
         if !self.sent_end {
             self.sent_end = true;
-            self.send.send_data(Bytes::new(), true).map_err(into_io)?;
+            let queued = self.send.send_data(Bytes::new(), true);
+            queued.map_err(|error| self.failure(error))?;
         }
         Ok(())
     }
@@ -202,7 +219,7 @@ impl Tunnel {
                 let error = h2::Error::from(reason);
                 Poll::Ready(io::Error::new(io::ErrorKind::ConnectionReset, error))
             }
-            Err(error) => Poll::Ready(into_io(error)),
+            Err(error) => Poll::Ready(self.failure(error)),
         }
     }
 
@@ -261,9 +278,8 @@ impl AsyncWrite for Tunnel {
         }
         let capacity = ready!(self.poll_capacity(cx, buf.len()))?;
         let (now, _) = buf.split_at(capacity.min(buf.len()));
-        self.send
-            .send_data(Bytes::copy_from_slice(now), false)
-            .map_err(into_io)?;
+        let queued = self.send.send_data(Bytes::copy_from_slice(now), false);
+        queued.map_err(|error| self.failure(error))?;
         Poll::Ready(Ok(now.len()))
     }
 
@@ -325,7 +341,7 @@ impl Waiting {
 }
 
 /// An HTTP/2 error as the users of a byte stream know it.
-pub(crate) fn into_io(error: h2::Error) -> io::Error {
+fn into_io(error: h2::Error) -> io::Error {
     if error.is_io() {
         // `is_io` says that there is one.
         return error

@@ -12,6 +12,7 @@ use mesh_core::credential::{CertificateError, CertificateSource, Credential};
 use mesh_core::identity::SpiffeId;
 use mesh_core::outcome::Outcome;
 use mesh_hbone::client::{ClientLayer, DialError, Error};
+use mesh_hbone::copy::{Meter, Plain, copy};
 use mesh_hbone::server::{Accepted, Error as ServerError, serve_authenticated};
 use mesh_hbone::{BoxFuture, Http2Config};
 use support::frames::{self, Wire, connect, frame, response};
@@ -296,49 +297,89 @@ async fn ping(wire: &mut Wire<DuplexStream>) -> frames::Frame {
     }
 }
 
+/// Times of the peer's last byte, after the connection began. Source: Istio's node proxies ask after
+/// 10 s and wait for 20 s: a cut wire shows 30 s after the last sign of life, whenever that was.
+const LAST_BYTES: [u64; 4] = [1, 7, 10, 19];
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_vanishes_is_asked_and_then_given_up_by_the_server() {
-    let (mut wire, served) = by_hand(Http2Config::default()).await;
-    wire.send(&connect(1, "10.0.0.1:80")).await;
-    wire.next_of(frames::HEADERS).await;
-    let start = Instant::now();
-    ping(&mut wire).await;
-    let asked = start.elapsed();
-    // Silence is noticed within two intervals and not before one.
-    assert!(
-        asked >= INTERVAL - secs(1) && asked <= INTERVAL * 2,
-        "{asked:?}"
-    );
-    let start = Instant::now();
-    let error = served.await.unwrap().unwrap_err();
-    assert_took(start, TIMEOUT);
-    assert!(matches!(error, ServerError::Silent { .. }), "{error}");
-    assert_eq!(error.outcome(), Outcome::CopyFailure);
-    assert_eq!(wire.ended_with().await, Some(frames::NO_ERROR));
+    for last in LAST_BYTES {
+        let (mut wire, served) = by_hand(Http2Config::default()).await;
+        wire.send(&connect(1, "10.0.0.1:80")).await;
+        wire.next_of(frames::HEADERS).await;
+        // Something else keeps it alive until then.
+        for _ in 0..last {
+            sleep(secs(1)).await;
+            wire.send(&frame(frames::DATA, 0, 1, b"x")).await;
+        }
+        let start = Instant::now();
+        ping(&mut wire).await;
+        assert_took(start, INTERVAL);
+        let error = served.await.unwrap().unwrap_err();
+        assert_took(start, INTERVAL + TIMEOUT);
+        assert!(matches!(error, ServerError::Silent { .. }), "{error}");
+        assert_eq!(error.outcome(), Outcome::CopyFailure);
+        assert_eq!(wire.ended_with().await, Some(frames::NO_ERROR));
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_vanishes_is_asked_and_then_given_up_by_the_client() {
-    let mesh = Mesh::new();
-    let (client, mut listener) = mesh.piped(|builder| builder);
-    let server = async {
-        let mut wire = listener.accept_wire(&mesh, &[]).await;
-        let stream = wire.next_of(frames::HEADERS).await.stream;
-        wire.send(&response(stream, 200, 0)).await;
-        wire
+    for last in LAST_BYTES {
+        let mesh = Mesh::new();
+        let (client, mut listener) = mesh.piped(|builder| builder);
+        let server = async {
+            let mut wire = listener.accept_wire(&mesh, &[]).await;
+            let stream = wire.next_of(frames::HEADERS).await.stream;
+            wire.send(&response(stream, 200, 0)).await;
+            (wire, stream)
+        };
+        let (tunnel, (mut wire, stream)) =
+            tokio::join!(client.connect(mesh.target(endpoint(1))), server);
+        let mut tunnel = tunnel.unwrap();
+        for _ in 0..last {
+            sleep(secs(1)).await;
+            wire.send(&frame(frames::DATA, 0, stream, b"x")).await;
+            tunnel.read_exact(&mut [0]).await.unwrap();
+        }
+        let start = Instant::now();
+        let error = tunnel.read(&mut [0; 8]).await.unwrap_err();
+        assert_took(start, INTERVAL + TIMEOUT);
+        assert_eq!(error.to_string(), "no sign of life from the peer");
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(client.connections(), 0);
+        assert_eq!(wire.next_of(frames::PING).await.flags, 0);
+    }
+}
+
+/// A server whose handler reports how its copying ended.
+#[tokio::test(start_paused = true)]
+async fn a_copy_whose_peer_vanished_does_not_blame_a_reset() {
+    let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let carry = move |incoming: mesh_hbone::Incoming| {
+        let said = said.clone();
+        async move {
+            let tunnel = incoming.accept(http::HeaderMap::new())?;
+            let (_application, socket) = duplex(64);
+            let end = copy(tunnel, Plain::new(socket), &Meter::default()).await;
+            said.send(end).unwrap();
+            Ok(())
+        }
     };
-    let (tunnel, mut wire) = tokio::join!(client.connect(mesh.target(endpoint(1))), server);
-    let mut tunnel = tunnel.unwrap();
-    let start = Instant::now();
-    tunnel.read(&mut [0; 8]).await.unwrap_err();
-    let took = start.elapsed();
-    let (least, most) = (
-        INTERVAL + TIMEOUT - secs(1),
-        INTERVAL * 2 + TIMEOUT + secs(1),
-    );
-    assert!(took >= least && took <= most, "{took:?}");
-    assert_eq!(client.connections(), 0);
-    assert_eq!(wire.next_of(frames::PING).await.flags, 0);
+    let mesh = Mesh::new();
+    let layer = mesh.server_builder().build().unwrap();
+    let (peer, io) = duplex(256 * 1024);
+    tokio::spawn(async move {
+        serve_authenticated(&layer, accepted(io), id("client"), Fn_(carry)).await
+    });
+    let mut wire = Wire::client(peer).await;
+    wire.send(&connect(1, "10.0.0.1:80")).await;
+    wire.next_of(frames::HEADERS).await;
+    let error = heard.recv().await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the connection with the client was lost");
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), "no sign of life from the peer");
+    assert_eq!(error.outcome(), Outcome::CopyFailure);
 }
 
 #[tokio::test(start_paused = true)]
@@ -400,10 +441,7 @@ async fn data_without_answers_to_pings_keeps_a_connection_and_its_end_does_not_l
     let start = Instant::now();
     assert!(served.await.unwrap().is_err());
     let took = start.elapsed();
-    assert!(
-        took >= secs(5) && took <= INTERVAL * 2 + TIMEOUT,
-        "{took:?}"
-    );
+    assert!(took >= secs(5) && took <= INTERVAL + TIMEOUT, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,8 @@ use super::InvalidCredential;
 ///
 /// Revocation lists are optional. With them, each certificate of a peer's chain is looked up in
 /// the list of its issuer; one that no list covers passes, and a list past its next update still
-/// counts. (Source: Istio's `CRL_PATH`.)
+/// counts. Of several lists with the same issuer name the first one is the issuer's. (Source:
+/// Istio's `CRL_PATH`.)
 pub struct TrustBundle {
     roots: Vec<CertificateDer<'static>>,
     anchors: Vec<TrustAnchor<'static>>,

@@ -35,6 +35,7 @@ use crate::identity::SpiffeId;
 /// ```
 pub struct Credential {
     generation: u64,
+    proof_generation: u64,
     id: SpiffeId,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -68,8 +69,10 @@ impl Credential {
         let parsed = x509_cert::Certificate::from_der(leaf)
             .map_err(|source| InvalidCredential::Certificate(source.into()))?;
         let leaf = parsed.tbs_certificate();
+        let generation = next_generation();
         Ok(Self {
-            generation: next_generation(),
+            generation,
+            proof_generation: generation,
             id,
             key,
             trust,
@@ -96,6 +99,32 @@ impl Credential {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The generation of the first credential with this certificate and these roots.
+    ///
+    /// Credentials that differ in nothing but revocation lists have it in common; later proofs have
+    /// larger numbers. Connections are replaced when it changes, and only looked up in the lists
+    /// when they change.
+    #[must_use]
+    pub fn proof_generation(&self) -> u64 {
+        self.proof_generation
+    }
+
+    /// The same certificate and key with another trust bundle: a new credential.
+    ///
+    /// For new revocation lists: when the roots are the same, so is the
+    /// [`proof_generation`](Self::proof_generation).
+    ///
+    /// # Errors
+    /// As [`from_der`](Self::from_der); in effect none, as the chain has been parsed before.
+    pub fn with_trust(&self, trust: Arc<TrustBundle>) -> Result<Self, InvalidCredential> {
+        let same = trust.roots() == self.trust.roots();
+        let mut new = Self::from_der(self.chain.clone(), self.key.clone_key(), trust)?;
+        if same {
+            new.proof_generation = self.proof_generation;
+        }
+        Ok(new)
     }
 
     /// The identity: the first SPIFFE ID among the leaf's URI names.

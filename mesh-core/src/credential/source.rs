@@ -49,6 +49,10 @@ pub trait CertificateSource: fmt::Debug + Send + Sync + 'static {
     /// The credential for `id` with its replacements, to be read without a lock for each
     /// connection and to replace long-lived connections after a renewal.
     ///
+    /// A credential whose trust bundle has new revocation lists
+    /// ([`Credential::with_trust`]) ends live connections with peers that are on them; without a watch
+    /// the lists are for new connections only.
+    ///
     /// The watch closes when the source no longer renews this identity. `None` (the default) = it
     /// cannot be watched: call [`credential`](Self::credential) for each connection.
     ///

@@ -328,3 +328,19 @@ mod fixed_source {
         assert!(now(source.credential(first.id())).is_err());
     }
 }
+
+#[test]
+fn new_revocation_lists_are_another_credential_and_the_same_proof() {
+    let ca = Ca::root("root");
+    let old = ca.credential("spiffe://cluster.local/ns/shop/sa/cart");
+    assert_eq!(old.proof_generation(), old.generation());
+    let bundle = TrustBundle::from_der([ca.certificate.clone()]).unwrap();
+    let lists = Arc::new(bundle.with_revocation_lists([ca.revoke(&[9])]).unwrap());
+    let same = old.with_trust(lists).unwrap();
+    assert!(same.generation() > old.generation());
+    assert_eq!(same.proof_generation(), old.generation());
+    assert_eq!((same.id(), same.chain()), (old.id(), old.chain()));
+    assert_eq!(same.trust().revoked().len(), 1);
+    let other = same.with_trust(Ca::root("other").bundle()).unwrap();
+    assert_eq!(other.proof_generation(), other.generation());
+}

@@ -124,6 +124,12 @@ impl PeerError {
         None
     }
 
+    /// Whether a certificate is on a revocation list.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        matches!(self, Self::Revoked)
+    }
+
     /// The class of the failure, for labels.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

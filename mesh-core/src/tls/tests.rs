@@ -518,3 +518,65 @@ fn a_refusal_is_found_inside_an_io_error() {
     let error = std::io::Error::other("something else");
     assert!(PeerError::find(&error).is_none());
 }
+
+#[test]
+fn a_live_peer_is_looked_up_in_later_lists_and_judged_by_nothing_else() {
+    let (root, tls) = (Ca::root("root"), context());
+    let ca = root.intermediate("intermediate");
+    let trust = |lists: Vec<_>| {
+        let bundle = TrustBundle::from_der([root.certificate.clone()]).unwrap();
+        bundle.with_revocation_lists(lists).unwrap()
+    };
+    let issue = |serial: &[u8]| {
+        ca.credential_with(CLIENT, &Arc::new(trust(vec![])), |params| {
+            params.serial_number = Some(rcgen::SerialNumber::from_slice(serial));
+            params.not_before = date_time_ymd(2025, 12, 31);
+            params.not_after = date_time_ymd(2026, 1, 2);
+        })
+    };
+    let peer = issue(&[5]);
+    let own = ca.credential_with(SERVER, &Arc::new(trust(vec![])), |_| ());
+    let verified = tls.verified(&own, PeerRole::Client);
+    let recheck = |lists: &TrustBundle| tls.recheck(peer.chain(), &verified, lists);
+    recheck(&trust(vec![])).unwrap();
+    recheck(&trust(vec![ca.revoke(&[6])])).unwrap();
+    assert!(
+        recheck(&trust(vec![ca.revoke(&[5])]))
+            .unwrap_err()
+            .is_revoked()
+    );
+
+    // The root is replaced, the certificate expires: what counts is the list.
+    let other = TrustBundle::from_der([Ca::root("other").certificate]).unwrap();
+    recheck(&other).unwrap();
+    let other = other.with_revocation_lists([ca.revoke(&[6])]).unwrap();
+    recheck(&other).unwrap();
+    let other = other.with_revocation_lists([ca.revoke(&[5])]).unwrap();
+    assert!(recheck(&other).unwrap_err().is_revoked());
+
+    // Who is asked in the other role is asked for the other usage, which this certificate has too.
+    let verified = tls.verified(&own, PeerRole::Server);
+    tls.recheck(peer.chain(), &verified, &trust(vec![ca.revoke(&[6])]))
+        .unwrap();
+
+    // Another key under the same name signs a list.
+    let forged = root.intermediate("intermediate").revoke(&[6]);
+    assert!(!recheck(&trust(vec![forged])).unwrap_err().is_revoked());
+}
+
+#[test]
+fn the_own_certificate_is_found_on_its_own_lists() {
+    let (ca, tls) = (Ca::root("root"), context());
+    let own = ca.credential_with(SERVER, &ca.bundle(), |params| {
+        params.serial_number = Some(rcgen::SerialNumber::from_slice(&[5]));
+    });
+    tls.check_own(&own).unwrap();
+    for (serial, revoked) in [(6, false), (5, true)] {
+        let bundle = TrustBundle::from_der([ca.certificate.clone()]).unwrap();
+        let bundle = bundle
+            .with_revocation_lists([ca.revoke(&[serial])])
+            .unwrap();
+        let own = own.with_trust(Arc::new(bundle)).unwrap();
+        assert_eq!(tls.check_own(&own).is_err(), revoked);
+    }
+}

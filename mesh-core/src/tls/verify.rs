@@ -84,22 +84,91 @@ impl Peers {
         usage: KeyUsage,
     ) -> Result<EndEntityCert<'a>, PeerError> {
         let leaf = EndEntityCert::try_from(leaf)?;
-        let revoked: Vec<_> = self.trust.revoked().iter().collect();
-        let revocation = RevocationOptionsBuilder::new(&revoked).ok().map(|options| {
-            options
-                .with_status_policy(UnknownStatusPolicy::Allow)
-                .build()
-        });
-        leaf.verify_for_usage(
-            self.algorithms.all,
-            self.trust.anchors(),
-            intermediates,
-            now,
-            usage,
-            revocation,
-            None,
-        )?;
+        let (algorithms, trust) = (self.algorithms, &*self.trust);
+        verify_path(algorithms, trust, trust, &leaf, intermediates, now, usage)?;
         Ok(leaf)
+    }
+}
+
+/// The path from the leaf to one of the roots of `roots`, looked up in the lists of `lists`.
+fn verify_path(
+    algorithms: WebPkiSupportedAlgorithms,
+    roots: &TrustBundle,
+    lists: &TrustBundle,
+    leaf: &EndEntityCert<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+    usage: KeyUsage,
+) -> Result<(), PeerError> {
+    let revoked: Vec<_> = lists.revoked().iter().collect();
+    let revocation = RevocationOptionsBuilder::new(&revoked).ok().map(|options| {
+        options
+            .with_status_policy(UnknownStatusPolicy::Allow)
+            .build()
+    });
+    leaf.verify_for_usage(
+        algorithms.all,
+        roots.anchors(),
+        intermediates,
+        now,
+        usage,
+        revocation,
+        None,
+    )?;
+    Ok(())
+}
+
+/// On which side of a connection a peer is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two sides")]
+pub enum PeerRole {
+    /// The peer dialled.
+    Client,
+    /// The peer was dialled.
+    Server,
+}
+
+/// What the handshake of a live connection was verified against: its roots and its time.
+///
+/// With it the peer is looked up in later revocation lists without any other rule being applied
+/// anew. A clone is cheap.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    trust: Arc<TrustBundle>,
+    time: UnixTime,
+    role: PeerRole,
+}
+
+impl Verified {
+    pub(super) fn new(trust: &Arc<TrustBundle>, time: UnixTime, role: PeerRole) -> Self {
+        let trust = trust.clone();
+        Self { trust, time, role }
+    }
+
+    /// The bundle.
+    #[must_use]
+    pub fn trust(&self) -> &Arc<TrustBundle> {
+        &self.trust
+    }
+
+    /// Looks a chain that has passed before up in the lists of another bundle.
+    pub(super) fn recheck(
+        &self,
+        algorithms: WebPkiSupportedAlgorithms,
+        chain: &[CertificateDer<'_>],
+        lists: &TrustBundle,
+    ) -> Result<(), PeerError> {
+        if lists.revoked().is_empty() {
+            return Ok(());
+        }
+        let (leaf, intermediates) = chain.split_first().ok_or(PeerError::NoIdentity)?;
+        let leaf = EndEntityCert::try_from(leaf)?;
+        let usage = match self.role {
+            PeerRole::Client => KeyUsage::client_auth(),
+            PeerRole::Server => KeyUsage::server_auth(),
+        };
+        let (roots, time) = (&*self.trust, self.time);
+        verify_path(algorithms, roots, lists, &leaf, intermediates, time, usage)
     }
 }
 

@@ -9,19 +9,23 @@ use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
 use mesh_core::credential::Credential;
 use mesh_core::identity::SpiffeId;
-use mesh_core::tls::{peer_identity, server_name};
+use mesh_core::outcome::Outcome;
+use mesh_core::telemetry::ConnectionPhase;
+use mesh_core::tls::{PeerRole, peer_identity, server_name};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::error::DialError;
-use super::settings::{ASSUMED_STREAMS, Settings};
+use super::settings::{ASSUMED_STREAMS, Settings, report_revoked};
 use super::target::Key;
 use crate::boxed::BoxError;
+use crate::carrier::Carrier;
 use crate::config;
 use crate::peer::Peer;
 use crate::records::{self, Flusher, Records};
+use crate::revocation::Revocations;
 
 /// A new connection, not driven yet.
 pub(super) struct Dialed<IO> {
@@ -29,8 +33,9 @@ pub(super) struct Dialed<IO> {
     pub(super) send: SendRequest<Bytes>,
     pub(super) connection: Connection<Records<IO>, Bytes>,
     pub(super) flusher: Flusher<IO>,
-    pub(super) peer: Arc<Peer>,
-    pub(super) generation: u64,
+    pub(super) carrier: Arc<Carrier>,
+    pub(super) credential: Arc<Credential>,
+    pub(super) revocations: Option<Revocations>,
 }
 
 /// The credential of the source, within the time for TLS.
@@ -92,12 +97,24 @@ where
     let stream = timeout(settings.tls_timeout, connect)
         .await
         .map_err(|_| DialError::HandshakeTimeout { endpoint })?
-        .map_err(|source| DialError::Handshake { endpoint, source })?;
+        .map_err(|source| DialError::Handshake { endpoint, source })
+        .inspect_err(|error| {
+            if error.outcome() == Outcome::CertificateRevoked {
+                report_revoked(&*settings.telemetry, endpoint, ConnectionPhase::Handshake);
+            }
+        })?;
     let (io, tls) = stream.into_inner();
     let identity = tls
         .peer_certificates()
         .and_then(peer_identity)
         .ok_or(DialError::NoIdentity { endpoint })?;
+    // Whose replacements cannot be watched has no later revocation lists.
+    let renewals = settings.certs.watch(&key.source).await.ok().flatten();
+    let revocations = renewals.map(|renewals| Revocations {
+        tls: settings.tls.clone(),
+        verified: settings.tls.verified(credential, PeerRole::Server),
+        renewals,
+    });
     let (records, flusher) = records::split(io, Some(tls.into()));
     let mut begin = pin!(builder(settings).handshake(records));
     // The preface goes out with the first flush of the driver.
@@ -110,8 +127,9 @@ where
         send,
         connection,
         flusher,
-        peer: Arc::new(Peer::new(identity, endpoint, local)),
-        generation: credential.generation(),
+        carrier: Carrier::new(Peer::new(identity, endpoint, local)),
+        credential: credential.clone(),
+        revocations,
     })
 }
 

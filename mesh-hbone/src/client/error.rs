@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use mesh_core::credential::CertificateError;
 use mesh_core::outcome::Outcome;
-use mesh_core::tls::TlsError;
+use mesh_core::tls::{PeerError, TlsError};
 
 use crate::boxed::BoxError;
 
@@ -68,6 +68,12 @@ pub enum Error {
         /// The peer.
         endpoint: SocketAddr,
     },
+    /// A new revocation list has the peer's certificate, or one above it.
+    #[error("peer certificate revoked: {endpoint}")]
+    Revoked {
+        /// The peer.
+        endpoint: SocketAddr,
+    },
     /// The peer gave no sign of life.
     #[error("{endpoint} gave no sign of life")]
     Silent {
@@ -85,6 +91,7 @@ impl Error {
             Self::PoolFull { .. } | Self::AnswerTimeout { .. } | Self::Silent { .. } => {
                 Outcome::ConnectFailure
             }
+            Self::Revoked { .. } => Outcome::CertificateRevoked,
             Self::InvalidAuthority { .. } => Outcome::BadRequest,
             Self::Refused { .. } => Outcome::Refused,
             Self::Lost { source, .. } if is_tls(source) => Outcome::TlsFailure,
@@ -182,9 +189,10 @@ impl DialError {
             Self::Configuration(_) => Outcome::IdentityFailure,
             Self::Connect { .. } | Self::Stopped { .. } => Outcome::ConnectFailure,
             Self::ConnectTimeout { .. } => Outcome::ConnectTimeout,
-            Self::Handshake { .. } | Self::HandshakeTimeout { .. } | Self::NoIdentity { .. } => {
-                Outcome::TlsFailure
+            Self::Handshake { source, .. } => {
+                PeerError::find(source).map_or(Outcome::TlsFailure, |error| error.outcome())
             }
+            Self::HandshakeTimeout { .. } | Self::NoIdentity { .. } => Outcome::TlsFailure,
             Self::Http2 { .. } => Outcome::Http2Failure,
         }
     }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
+use mesh_core::credential::Credential;
 use mesh_core::drain::Drain;
+use mesh_core::telemetry::ConnectionPhase;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
@@ -21,10 +23,12 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::dial::Dialed;
 use super::error::Error;
-use super::settings::Settings;
+use super::settings::{Settings, report_revoked};
+use crate::boxed::BoxFuture;
+use crate::carrier::{Carrier, ConnectionLost};
 use crate::keepalive::Keepalive;
-use crate::peer::Peer;
 use crate::records::{Flusher, Records};
+use crate::revocation::revoked;
 
 /// Time for the last bytes of a connection that ends.
 const PARTING: Duration = Duration::from_secs(1);
@@ -38,8 +42,8 @@ pub(super) struct Link {
     endpoint: SocketAddr,
     /// Gone when the connection takes leave: as long as one is there, it does not end by itself.
     send: Mutex<Option<SendRequest<Bytes>>>,
-    peer: Arc<Peer>,
-    generation: u64,
+    carrier: Arc<Carrier>,
+    proof: Proof,
     live: AtomicUsize,
     retired: AtomicBool,
     /// Why the connection ended.
@@ -48,10 +52,37 @@ pub(super) struct Link {
     changed: Notify,
 }
 
+/// What a connection was dialled with, by generation.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Proof {
+    /// New revocation lists are looked at while the connection lives.
+    Watched(u64),
+    /// They are not: a credential with new lists is another one.
+    Unwatched(u64),
+}
+
+impl Proof {
+    pub(super) fn new(credential: &Credential, watched: bool) -> Self {
+        if watched {
+            Self::Watched(credential.proof_generation())
+        } else {
+            Self::Unwatched(credential.generation())
+        }
+    }
+
+    /// Generations only grow: one that somebody else has renewed meanwhile is as good.
+    fn is_outdated_by(self, credential: &Credential) -> bool {
+        match self {
+            Self::Watched(generation) => generation < credential.proof_generation(),
+            Self::Unwatched(generation) => generation < credential.generation(),
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Clone, Debug)]
 enum End {
-    Silent,
+    Lost(ConnectionLost),
     NoHttp2,
     Failed(Arc<h2::Error>),
 }
@@ -60,14 +91,14 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             endpoint,
-            generation,
+            proof,
             live,
             retired,
             ..
         } = self;
         f.debug_struct("Link")
             .field("endpoint", endpoint)
-            .field("generation", generation)
+            .field("proof", proof)
             .field("live", live)
             .field("retired", retired)
             .finish_non_exhaustive()
@@ -75,12 +106,13 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    pub(super) fn peer(&self) -> &Arc<Peer> {
-        &self.peer
+    pub(super) fn carrier(&self) -> &Arc<Carrier> {
+        &self.carrier
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
+    /// Whether a newer credential asks for another connection.
+    pub(super) fn is_outdated_by(&self, credential: &Credential) -> bool {
+        self.proof.is_outdated_by(credential)
     }
 
     /// For one request; `None` when the connection is taking leave.
@@ -133,7 +165,8 @@ impl Link {
     pub(super) fn verdict(&self) -> Option<Error> {
         let endpoint = self.endpoint;
         self.end.lock().clone().map(|end| match end {
-            End::Silent => Error::Silent { endpoint },
+            End::Lost(ConnectionLost::Silent) => Error::Silent { endpoint },
+            End::Lost(ConnectionLost::Revoked) => Error::Revoked { endpoint },
             End::NoHttp2 => Error::Http2Timeout { endpoint },
             End::Failed(source) => Error::Lost { endpoint, source },
         })
@@ -198,21 +231,31 @@ where
             send,
             mut connection,
             flusher,
-            peer,
-            generation,
+            carrier,
+            credential,
+            revocations,
         } = self;
+        let proof = Proof::new(&credential, revocations.is_some());
         let link = Arc::new(Link {
             endpoint,
             send: Mutex::new(Some(send)),
-            peer,
-            generation,
+            carrier,
+            proof,
             live: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             end: Mutex::new(None),
             changed: Notify::new(),
         });
+        let telemetry = settings.telemetry.clone();
+        let revoked = revoked(revocations, flusher.clone());
+        let revoked = async move {
+            revoked.await;
+            tracing::info!(peer = %endpoint, "peer certificate revoked, connection ended");
+            report_revoked(&*telemetry, endpoint, ConnectionPhase::Open);
+        };
         let driver = Driver {
             link: link.clone(),
+            revoked: Box::pin(revoked),
             keepalive: Keepalive::new(&settings.http2, connection.ping_pong()),
             connection,
             flusher,
@@ -240,6 +283,8 @@ struct Driver<IO> {
     connection: Connection<Records<IO>, Bytes>,
     flusher: Flusher<IO>,
     keepalive: Keepalive,
+    /// Resolves when the peer's certificate is revoked.
+    revoked: BoxFuture<'static, ()>,
     /// Runs until the peer's first bytes of HTTP/2.
     first_frame: Option<Pin<Box<Sleep>>>,
     /// Runs while there are no streams.
@@ -345,9 +390,12 @@ where
             }
             return Poll::Ready(Turn::Ended);
         }
+        if self.revoked.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(self.lose(ConnectionLost::Revoked));
+        }
         let received = self.flusher.received();
         if self.keepalive.poll(cx, received).is_ready() {
-            return Poll::Ready(self.give_up(End::Silent));
+            return Poll::Ready(self.lose(ConnectionLost::Silent));
         }
         if let Some(first_frame) = &mut self.first_frame {
             if self.flusher.has_delivered() {
@@ -366,6 +414,12 @@ where
             Some(idle) => idle.as_mut().poll(cx).map(|()| Turn::IdleElapsed),
             None => Poll::Pending,
         }
+    }
+
+    /// Tunnels see their end when the connection is dropped; they are to know why.
+    fn lose(&self, lost: ConnectionLost) -> Turn {
+        self.link.carrier.lose(lost);
+        self.give_up(End::Lost(lost))
     }
 
     fn give_up(&self, end: End) -> Turn {

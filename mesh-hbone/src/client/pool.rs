@@ -246,8 +246,7 @@ impl Entries {
         };
         let before = entry.links.len();
         entry.links.retain(|link| {
-            // Generations only grow: one that somebody else has renewed meanwhile is as good.
-            if link.generation() < credential.generation() {
+            if link.is_outdated_by(credential) {
                 link.retire();
             }
             !link.is_retired()

@@ -76,7 +76,7 @@ pub(super) async fn request(
     Ok(Tunnel::new(
         send,
         body,
-        link.peer().clone(),
+        link.carrier().clone(),
         headers,
         Some(slot.hold()),
     ))

@@ -1,10 +1,12 @@
 //! What dialling and pooling go by.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::credential::CertificateSource;
 use mesh_core::drain::Drain;
+use mesh_core::telemetry::{ConnectionPhase, Direction, Event, Telemetry};
 use mesh_core::tls::TlsContext;
 
 use crate::config::Http2Config;
@@ -27,4 +29,14 @@ pub(super) struct Settings {
     pub(super) http2_timeout: Duration,
     pub(super) answer_timeout: Duration,
     pub(super) drain: Option<Drain>,
+    pub(super) telemetry: Arc<dyn Telemetry>,
+}
+
+/// Reports a peer whose certificate is revoked.
+pub(super) fn report_revoked(telemetry: &dyn Telemetry, peer: SocketAddr, phase: ConnectionPhase) {
+    telemetry.record(&Event::PeerRevoked {
+        direction: Direction::Outbound,
+        peer,
+        phase,
+    });
 }

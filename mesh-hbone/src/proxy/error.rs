@@ -7,6 +7,7 @@ use mesh_core::outcome::Outcome;
 use mesh_core::resolve::{InboundError, ResolveError};
 
 use super::{DialError, NoLocalWorkload};
+use crate::carrier::ConnectionLost;
 use crate::copy::CopyError;
 use crate::{client, server, socks5};
 
@@ -59,6 +60,9 @@ pub enum Error {
         /// What was being connected to.
         destination: SocketAddr,
     },
+    /// The connection of the request was given up before it was answered.
+    #[error("the connection with the client was lost")]
+    Lost(#[source] ConnectionLost),
     /// Answering the CONNECT request failed.
     #[error(transparent)]
     Answer(server::Error),
@@ -104,6 +108,7 @@ impl Error {
             Self::Dial(_) | Self::ProxyHeader(_) | Self::Prelude(_) => Outcome::ConnectFailure,
             Self::Tunnel(error) => error.outcome(),
             Self::ClientGone { .. } => Outcome::Reset,
+            Self::Lost(lost) => lost.outcome(),
             Self::Answer(error) => error.outcome(),
             Self::Socks(error) => error.outcome(),
             Self::Denied { .. } => Outcome::PolicyDenied,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use mesh_core::credential::CertificateError;
 use mesh_core::outcome::Outcome;
-use mesh_core::tls::TlsError;
+use mesh_core::tls::{PeerError, TlsError};
 
 /// Why an HBONE connection ended, on the server's side, other than by anyone's wish.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,12 @@ pub enum Error {
         /// The peer.
         peer: SocketAddr,
     },
+    /// A new revocation list has the peer's certificate, or one above it.
+    #[error("peer certificate revoked: {peer}")]
+    Revoked {
+        /// The peer.
+        peer: SocketAddr,
+    },
     /// The deadline of a drain cut the connection.
     #[error("the connection with {peer} was cut by the deadline of a drain")]
     Drained {
@@ -102,13 +108,16 @@ impl Error {
         match self {
             Self::Certificate { source, .. } => source.outcome(),
             Self::Configuration { .. } => Outcome::IdentityFailure,
-            Self::Handshake { .. }
-            | Self::HandshakeTimeout { .. }
+            Self::Handshake { source, .. } => {
+                PeerError::find(source).map_or(Outcome::TlsFailure, |error| error.outcome())
+            }
+            Self::HandshakeTimeout { .. }
             | Self::HandshakeShed { .. }
             | Self::NoIdentity { .. } => Outcome::TlsFailure,
             Self::Http2 { .. } => Outcome::Http2Failure,
             Self::Io { .. } | Self::Gone { .. } => Outcome::Reset,
             Self::Silent { .. } => Outcome::CopyFailure,
+            Self::Revoked { .. } => Outcome::CertificateRevoked,
             Self::Drained { .. } => Outcome::Drained,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mesh_core::credential::Credential;
-use mesh_core::tls::peer_identity;
+use mesh_core::tls::{PeerRole, peer_identity};
 use mesh_core::watch::Watch;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -11,17 +11,21 @@ use tokio_rustls::TlsAcceptor;
 
 use super::error::Error;
 use super::settings::{Accepted, Shared};
+use crate::carrier::Carrier;
 use crate::peer::Peer;
+use crate::revocation::Revocations;
 
 /// A connection after its TLS handshake.
 pub(super) struct Ready<IO> {
     pub(super) io: IO,
     pub(super) tls: Option<rustls::Connection>,
-    pub(super) peer: Arc<Peer>,
-    /// The credential that the connection was accepted with, by its generation.
+    pub(super) carrier: Arc<Carrier>,
+    /// The proof that the connection was accepted with, by its generation.
     pub(super) generation: u64,
     /// That credential and its replacements.
     pub(super) renewals: Option<Watch<Credential>>,
+    /// How to look the peer up in later revocation lists.
+    pub(super) revocations: Option<Revocations>,
 }
 
 /// Runs the TLS handshake within its time and its place at the gate.
@@ -73,12 +77,18 @@ where
         .ok_or(Error::NoIdentity { peer })?;
     // Renewal matters for connections that live long; one that cannot be watched is not retired.
     let renewals = shared.certs.watch(identity).await.ok().flatten();
+    let revocations = renewals.clone().map(|renewals| Revocations {
+        tls: shared.tls.clone(),
+        verified: shared.tls.verified(&credential, PeerRole::Client),
+        renewals,
+    });
     Ok(Ready {
         io,
         tls: Some(tls.into()),
-        peer: Arc::new(Peer::new(id, peer, local)),
-        generation: credential.generation(),
+        carrier: Carrier::new(Peer::new(id, peer, local)),
+        generation: credential.proof_generation(),
         renewals,
+        revocations,
     })
 }
 

@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::error::Error;
 use crate::boxed::{BoxError, BoxFuture};
+use crate::carrier::{Carrier, ConnectionLost};
 use crate::peer::Peer;
 use crate::tunnel::Tunnel;
 
@@ -24,7 +25,7 @@ use crate::tunnel::Tunnel;
 pub struct Incoming {
     authority: Box<str>,
     headers: HeaderMap,
-    peer: Arc<Peer>,
+    carrier: Arc<Carrier>,
     /// Present until answered.
     pending: Option<(SendResponse<Bytes>, h2::RecvStream)>,
 }
@@ -57,7 +58,7 @@ impl Incoming {
     pub(super) fn new(
         request: http::Request<h2::RecvStream>,
         respond: SendResponse<Bytes>,
-        peer: Arc<Peer>,
+        carrier: Arc<Carrier>,
     ) -> Self {
         let (head, body) = request.into_parts();
         Self {
@@ -67,7 +68,7 @@ impl Incoming {
                 .map_or("", |authority| authority.as_str())
                 .into(),
             headers: head.headers,
-            peer,
+            carrier,
             pending: Some((respond, body)),
         }
     }
@@ -87,7 +88,12 @@ impl Incoming {
     /// The peer.
     #[must_use]
     pub fn peer(&self) -> &Arc<Peer> {
-        &self.peer
+        self.carrier.peer()
+    }
+
+    /// Why its connection was given up, when it was.
+    pub(crate) fn lost(&self) -> Option<ConnectionLost> {
+        self.carrier.lost()
     }
 
     /// Answers 200 with these headers and gives the byte stream.
@@ -105,7 +111,7 @@ impl Incoming {
         *response.headers_mut() = headers;
         let send = respond.send_response(response, false);
         let send = send.map_err(|source| Error::Gone { source })?;
-        Ok(Tunnel::new(send, body, self.peer.clone(), None, None))
+        Ok(Tunnel::new(send, body, self.carrier.clone(), None, None))
     }
 
     /// Answers with the status of the refusal.

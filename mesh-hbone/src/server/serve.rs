@@ -11,9 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use http::Method;
+use mesh_core::credential::Credential;
 use mesh_core::drain::Drain;
 use mesh_core::outcome::Outcome;
 use mesh_core::telemetry::{Direction, Event};
+use mesh_core::watch::Watch;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -24,10 +26,11 @@ use super::handshake::Ready;
 use super::incoming::{Incoming, Refusal};
 use super::settings::Shared;
 use crate::boxed::BoxError;
+use crate::carrier::{Carrier, ConnectionLost};
 use crate::config::{self, Http2Config};
 use crate::keepalive::Keepalive;
-use crate::peer::Peer;
 use crate::records::{self, Flusher, Records};
+use crate::revocation::revoked;
 
 /// Requests that one connection may have handlers for, in multiples of its concurrent streams. A
 /// stream that its peer resets is not counted by HTTP/2 any more, but its handler may still run.
@@ -52,11 +55,12 @@ where
     let Ready {
         io,
         tls,
-        peer,
+        carrier,
         generation,
         renewals,
+        revocations,
     } = ready;
-    let addr = peer.addr();
+    let addr = carrier.peer().addr();
     let (records, flusher) = records::split(io, tls);
     let forced = async {
         match &shared.drain {
@@ -73,16 +77,6 @@ where
             .map_err(|_| Error::HandshakeTimeout { peer: addr })?
             .map_err(|source| Error::Http2 { peer: addr, source })?,
     };
-    let renewed = async {
-        // A credential may have been replaced before the watch began; one that is not renewed any
-        // more is no reason to end.
-        if let Some(mut renewals) = renewals
-            && (renewals.load().generation() != generation || renewals.changed().await.is_ok())
-        {
-            return;
-        }
-        std::future::pending().await
-    };
     let draining = async {
         match &shared.drain {
             Some(drain) => drain.draining().await,
@@ -90,15 +84,16 @@ where
         }
     };
     let retire = async {
-        tokio::select! { () = renewed => (), () = draining => () }
+        tokio::select! { () = renewed(renewals, generation) => (), () = draining => () }
     };
     let mut retire = pin!(retire);
+    let mut revoked = pin!(revoked(revocations, flusher.clone()));
     let mut driver = Driver {
         keepalive: Keepalive::new(&shared.http2, None),
         connection,
         flusher,
         service,
-        peer,
+        carrier,
         shared,
         retiring: false,
         handlers: Arc::default(),
@@ -111,6 +106,11 @@ where
         if !driver.retiring && retire.as_mut().poll(cx).is_ready() {
             driver.retire();
         }
+        if revoked.as_mut().poll(cx).is_ready() {
+            tracing::info!(peer = %addr, "peer certificate revoked, connection ended");
+            driver.give_up(cx, ConnectionLost::Revoked, h2::Reason::INADEQUATE_SECURITY);
+            return Poll::Ready(Err(Error::Revoked { peer: addr }));
+        }
         driver.poll(cx)
     })
     .await;
@@ -118,6 +118,23 @@ where
     // Whether the last bytes arrive is the peer's affair.
     let _ = timeout(PARTING, last).await;
     result
+}
+
+/// Resolves when the certificate that a connection was accepted with, by the generation of its
+/// proof, has been replaced. New revocation lists replace nothing.
+async fn renewed(renewals: Option<Watch<Credential>>, generation: u64) {
+    // It may have been replaced before the watch began; one that is not renewed any more is no
+    // reason to end.
+    if let Some(mut renewals) = renewals {
+        let mut renewing = true;
+        while renewing {
+            if renewals.load().proof_generation() != generation {
+                return;
+            }
+            renewing = renewals.changed().await.is_ok();
+        }
+    }
+    std::future::pending().await
 }
 
 /// Waits for the client's preface, flushing our settings meanwhile.
@@ -157,7 +174,7 @@ struct Driver<'a, IO, S> {
     flusher: Flusher<IO>,
     keepalive: Keepalive,
     service: S,
-    peer: Arc<Peer>,
+    carrier: Arc<Carrier>,
     shared: &'a Shared,
     retiring: bool,
     /// Every running handler holds one.
@@ -177,8 +194,16 @@ where
         self.connection.graceful_shutdown();
     }
 
+    /// Says good-bye; the streams end when the connection is dropped.
+    fn give_up(&mut self, cx: &mut Context<'_>, lost: ConnectionLost, reason: h2::Reason) {
+        self.carrier.lose(lost);
+        self.connection.abrupt_shutdown(reason);
+        // Writes the GOAWAY; what else there is to say matters no more.
+        let _ = self.connection.poll_closed(cx);
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let peer = self.peer.addr();
+        let peer = self.carrier.peer().addr();
         loop {
             match self.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.admit(cx, request, respond),
@@ -188,9 +213,7 @@ where
             }
         }
         if self.keepalive.poll(cx, self.flusher.received()).is_ready() {
-            self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
-            // Writes the GOAWAY; what else there is to say matters no more.
-            let _ = self.connection.poll_closed(cx);
+            self.give_up(cx, ConnectionLost::Silent, h2::Reason::NO_ERROR);
             return Poll::Ready(Err(Error::Silent { peer }));
         }
         match self.flusher.poll_flush(cx) {
@@ -206,12 +229,12 @@ where
         respond: SendResponse<Bytes>,
     ) {
         let method = request.method().clone();
-        let incoming = Incoming::new(request, respond, self.peer.clone());
+        let incoming = Incoming::new(request, respond, self.carrier.clone());
         if method != Method::CONNECT {
             self.shared.telemetry.record(&Event::Rejected {
                 direction: Direction::Inbound,
-                source: self.peer.addr(),
-                destination: self.peer.local_addr(),
+                source: self.carrier.peer().addr(),
+                destination: self.carrier.peer().local_addr(),
                 outcome: Outcome::BadRequest,
                 error: &NotConnect(method),
             });

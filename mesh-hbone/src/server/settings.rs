@@ -7,9 +7,11 @@ use std::time::Duration;
 use mesh_core::credential::CertificateSource;
 use mesh_core::drain::Drain;
 use mesh_core::identity::SpiffeId;
-use mesh_core::telemetry::Telemetry;
+use mesh_core::outcome::Outcome;
+use mesh_core::telemetry::{ConnectionPhase, Direction, Event, Telemetry};
 use mesh_core::tls::TlsContext;
 
+use super::error::Error;
 use super::gate::HandshakeGate;
 use crate::config::Http2Config;
 
@@ -39,4 +41,21 @@ pub(super) struct Shared {
     pub(super) gate: HandshakeGate,
     pub(super) drain: Option<Drain>,
     pub(super) telemetry: Arc<dyn Telemetry>,
+}
+
+impl Shared {
+    /// Reports a connection that failed because its peer's certificate is revoked.
+    pub(super) fn count_revoked(&self, peer: SocketAddr, error: &Error) {
+        if error.outcome() == Outcome::CertificateRevoked {
+            let phase = match error {
+                Error::Revoked { .. } => ConnectionPhase::Open,
+                _ => ConnectionPhase::Handshake,
+            };
+            self.telemetry.record(&Event::PeerRevoked {
+                direction: Direction::Inbound,
+                peer,
+                phase,
+            });
+        }
+    }
 }

@@ -24,8 +24,11 @@ use mesh_hbone::client::{Client, ClientBuilder, ClientLayer};
 use mesh_hbone::server::{Accepted, Server, ServerBuilder, ServerLayer};
 use mesh_hbone::{BoxError, BoxFuture, Incoming};
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams,
+    SanType, SerialNumber,
 };
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use tokio::net::{TcpListener, TcpStream};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -34,6 +37,8 @@ use tower_service::Service;
 pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
     root: Vec<u8>,
+    /// From this authority up to, but without, the root.
+    intermediates: Vec<CertificateDer<'static>>,
 }
 
 impl Ca {
@@ -45,7 +50,66 @@ impl Ca {
         Self {
             issuer: Issuer::new(params, key),
             root,
+            intermediates: Vec::new(),
         }
+    }
+
+    /// An authority below this one.
+    pub fn intermediate(&self, name: &str, serial: u64) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.serial_number = Some(serial.into());
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let mut intermediates = vec![certificate.der().clone()];
+        intermediates.extend(self.intermediates.iter().cloned());
+        Self {
+            issuer: Issuer::new(params, key),
+            root: self.root.clone(),
+            intermediates,
+        }
+    }
+
+    /// A list of this authority that revokes these serial numbers.
+    pub fn revoke(&self, serials: &[u64]) -> CertificateRevocationListDer<'static> {
+        let now = std::time::SystemTime::now();
+        let params = CertificateRevocationListParams {
+            this_update: now.into(),
+            next_update: (now + std::time::Duration::from_secs(86_400)).into(),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials
+                .iter()
+                .map(|serial| RevokedCertParams {
+                    serial_number: (*serial).into(),
+                    revocation_time: now.into(),
+                    reason_code: None,
+                    invalidity_date: None,
+                })
+                .collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().der().clone()
+    }
+
+    /// A credential with this serial number whose peers are looked up in these lists.
+    pub fn issue_numbered(
+        &self,
+        id: &str,
+        serial: u64,
+        lists: &[CertificateRevocationListDer<'static>],
+    ) -> Arc<Credential> {
+        self.issue_edited(id, -1, 10, self.trust(lists), |params| {
+            params.serial_number = Some(serial.into());
+        })
+    }
+
+    /// The root of this authority with these lists.
+    pub fn trust(&self, lists: &[CertificateRevocationListDer<'static>]) -> Arc<TrustBundle> {
+        let roots = TrustBundle::from_der([self.root.clone().into()]).unwrap();
+        Arc::new(roots.with_revocation_lists(lists.iter().cloned()).unwrap())
     }
 
     /// A credential, valid from and for a number of days from now.
@@ -59,6 +123,18 @@ impl Ca {
     }
 
     fn issue_with(&self, id: &str, from: i64, days: i64, trusted: &[&Ca]) -> Arc<Credential> {
+        let roots = TrustBundle::from_der(trusted.iter().map(|ca| ca.root.clone().into())).unwrap();
+        self.issue_edited(id, from, days, Arc::new(roots), |_| ())
+    }
+
+    fn issue_edited(
+        &self,
+        id: &str,
+        from: i64,
+        days: i64,
+        trust: Arc<TrustBundle>,
+        edit: impl FnOnce(&mut CertificateParams),
+    ) -> Arc<Credential> {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         let day = |n: i64| {
@@ -73,12 +149,12 @@ impl Ca {
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
+        edit(&mut params);
         let leaf = params.signed_by(&key, &self.issuer).unwrap();
-        let roots = TrustBundle::from_der(trusted.iter().map(|ca| ca.root.clone().into())).unwrap();
+        let mut chain = vec![leaf.der().clone()];
+        chain.extend(self.intermediates.iter().cloned());
         let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
-        Arc::new(
-            Credential::from_der(vec![leaf.der().clone()], key.into(), Arc::new(roots)).unwrap(),
-        )
+        Arc::new(Credential::from_der(chain, key.into(), trust).unwrap())
     }
 
     pub fn issue(&self, id: &str) -> Arc<Credential> {

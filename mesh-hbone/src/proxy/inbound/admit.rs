@@ -100,22 +100,19 @@ where
             destination: route.destination,
             workload: local,
         };
-        let gone = || Error::ClientGone {
-            destination: route.dial,
-        };
         let within = self.options.decision_timeout;
         let connect = async {
             let mut permit = tokio::select! {
                 biased;
                 permit = decide(&self.authorizer, &attributes, within) => permit,
-                () = incoming.closed() => Err(gone()),
+                () = incoming.closed() => Err(gone(incoming, route)),
             }?;
             let mut dialer = self.dialer.clone();
             let connect = async {
                 tokio::select! {
                     biased;
                     result = dial(&mut dialer, self.dial(peer, route)) => result.map_err(Error::Dial),
-                    () = incoming.closed() => Err(gone()),
+                    () = incoming.closed() => Err(gone(incoming, route)),
                 }
             };
             let upstream = permit.guard(connect).await?;
@@ -170,6 +167,14 @@ where
             HeaderMap::new()
         }
     }
+}
+
+/// Why nobody waits for the answer any more.
+fn gone(incoming: &Incoming, route: &InboundRoute) -> Error {
+    let destination = route.dial;
+    incoming
+        .lost()
+        .map_or(Error::ClientGone { destination }, Error::Lost)
 }
 
 /// The refusal with a status that resolution asks for.

@@ -34,6 +34,8 @@ struct Bench {
     send: SendRequest<Bytes>,
     recorder: Arc<Recorder>,
     dialer: TestDialer,
+    /// Makes the client's proxy fall silent.
+    silence: Arc<Notify>,
 }
 
 type Dialled = Result<TestSocket, std::io::ErrorKind>;
@@ -70,11 +72,20 @@ impl Bench {
             let _ = serve_authenticated(&layer, accepted, PEER.parse().unwrap(), inbound).await;
         });
         let (send, connection) = h2::client::handshake(client).await.unwrap();
-        tokio::spawn(connection);
+        let silence = Arc::new(Notify::new());
+        let silenced = silence.clone();
+        tokio::spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = silenced.notified() => std::future::pending().await,
+            }
+        });
         Self {
             send,
             recorder,
             dialer,
+            silence,
         }
     }
 
@@ -259,6 +270,20 @@ async fn a_peer_that_gives_up_ends_the_dialling() {
     }
     let gone = "the client went away before 10.0.1.1:8080 was connected";
     let end = closed(LOCAL, Outcome::Reset, Some(gone));
+    assert_eq!(bench.recorder.seen(), [Seen::Opened(addr(LOCAL)), end]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_falls_silent_ends_the_dialling_and_is_not_said_to_have_gone() {
+    let mut bench = Bench::new([]).await;
+    let (_response, _send) = bench.request("10.0.1.1:8080", HeaderMap::new());
+    while bench.dialer.asked.lock().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    bench.silence.notify_one();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let lost = "the connection with the client was lost";
+    let end = closed(LOCAL, Outcome::CopyFailure, Some(lost));
     assert_eq!(bench.recorder.seen(), [Seen::Opened(addr(LOCAL)), end]);
 }
 
