@@ -144,3 +144,12 @@ impl fmt::Display for DenyReason<'_> {
         }
     }
 }
+
+impl fmt::Display for AllowReason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAllowPolicies => f.write_str("no allow policies exist"),
+            Self::Matched(rule) => write!(f, "allowed by: {rule}"),
+        }
+    }
+}

@@ -4,7 +4,9 @@
 //! - [`store`]: the writer's side. Batches of changes go in, a [`PolicyIndex`] comes out; a change
 //!   costs what it changes, however many policies there are.
 //! - [`PolicyIndex`]: all policies at one moment, compiled. [`PolicyIndex::decide`] answers for one
-//!   connection without allocation and without looking at policies that cannot match.
+//!   connection without allocation and without looking at policies that cannot match;
+//!   [`PolicyIndex::explain`] tells for each policy why.
+//! - [`guard`]: live connections, which are decided again when policies or workloads change.
 //! - [`plain`]: the rules of evaluation as they are written down, for tests and as a yardstick.
 //!
 //! This version decides about connections (L4). Nothing here needs an async runtime.
@@ -39,6 +41,8 @@
 
 mod connection;
 mod decision;
+mod explain;
+pub mod guard;
 mod index;
 mod invalid;
 mod limits;
@@ -50,6 +54,7 @@ mod trie;
 
 pub use connection::Connection;
 pub use decision::{AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Verdict};
+pub use explain::{Explanation, FieldReport, PolicyReport, RuleReport};
 pub use index::PolicyIndex;
 pub use invalid::{InvalidPolicy, Problem};
 pub use limits::Limits;

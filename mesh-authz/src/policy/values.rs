@@ -139,7 +139,7 @@ impl Texts {
         suffix.is_some_and(|suffix| text.ends_with(suffix.as_bytes()))
     }
 
-    fn to_spec(&self) -> Vec<StringMatch> {
+    pub(crate) fn to_spec(&self) -> Vec<StringMatch> {
         let presence = self.presence.then_some(StringMatch::Presence);
         let exact = self.exact.iter().cloned().map(StringMatch::Exact);
         let prefixes = self.prefixes.iter().cloned().map(StringMatch::Prefix);
