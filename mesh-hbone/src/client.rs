@@ -70,6 +70,8 @@ impl ClientLayer {
             max_streams: 100,
             max_connections: 4096,
             idle_release: Duration::from_secs(300),
+            inner_connections: 8,
+            inner_lifetime: Duration::from_secs(60),
             connect_timeout: ten,
             tls_timeout: ten,
             http2_timeout: ten,
@@ -130,6 +132,25 @@ impl ClientBuilder {
         self
     }
 
+    /// Connections through one gateway that are opened before streams share them; see
+    /// [`Client::connect_through`].
+    ///
+    /// 0 to 1024; default 8. 0 = none is shared: each tunnel has a connection of its own, as with
+    /// Istio's node proxies.
+    pub fn inner_connections(mut self, connections: usize) -> Self {
+        self.0.inner_connections = connections;
+        self
+    }
+
+    /// Time that a connection through a gateway takes new streams; it ends with its last one.
+    ///
+    /// 1 ms to one day; default 60 s. The gateway chooses an endpoint for each connection, so this is
+    /// how long new tunnels may go to an endpoint that it would not choose any more.
+    pub fn inner_lifetime(mut self, lifetime: Duration) -> Self {
+        self.0.inner_lifetime = lifetime;
+        self
+    }
+
     /// Time for the dialer to connect. 1 ms to one hour; default 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.0.connect_timeout = timeout;
@@ -183,8 +204,10 @@ impl ClientBuilder {
             65_535,
         )?;
         in_range("max connections", count(s.max_connections), 1, 1_000_000)?;
+        in_range("inner connections", count(s.inner_connections), 0, 1024)?;
         for (field, duration, max) in [
             ("idle release in ms", s.idle_release, 86_400_000),
+            ("inner lifetime in ms", s.inner_lifetime, 86_400_000),
             ("connect timeout in ms", s.connect_timeout, 3_600_000),
             ("TLS timeout in ms", s.tls_timeout, 3_600_000),
             ("HTTP/2 timeout in ms", s.http2_timeout, 3_600_000),
@@ -261,16 +284,85 @@ where
     /// # Cancellation
     /// As the service.
     pub async fn connect(&self, target: Target) -> Result<Tunnel, Error> {
-        let key = Key::of(&target);
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let slot = self.pool.acquire(&key, &self.dialer).await?;
-            match request(&slot, self.pool.settings(), &target).await {
-                Err(Failed::Unprocessed(_)) if tries < TRIES => slot.link().retire(),
-                result => return result.map_err(Failed::into_error),
-            }
+        open(&self.pool, &Key::of(&target), &self.dialer, &target).await
+    }
+
+    /// Opens a tunnel to what is behind a gateway of another network: HBONE inside of HBONE.
+    ///
+    /// `gateway` is the tunnel to the gateway, which passes the bytes on to an endpoint of its choice;
+    /// `inner` the tunnel inside of it, whose `endpoint` is only a name.
+    ///
+    /// Connections inside of tunnels are pooled by source identity, expected identities, gateway and
+    /// the authority that the gateway is asked for. They are spread, so that the gateway's balancing
+    /// has an effect: until there are [`ClientBuilder::inner_connections`], each call opens one of its
+    /// own. After that it takes the one with the fewest streams; those with equally few take turns.
+    /// None takes new streams for longer than [`ClientBuilder::inner_lifetime`]. Headers of `gateway`
+    /// are those of the call that opened the connection.
+    ///
+    /// # Errors
+    /// As the service; a gateway that cannot be reached or refuses is a [`DialError::Gateway`].
+    ///
+    /// # Cancellation
+    /// As the service.
+    pub async fn connect_through(&self, gateway: Target, inner: Target) -> Result<Tunnel, Error>
+    where
+        D: Sync,
+    {
+        if self.pool.settings().inner_connections == 0 {
+            let outer = self.connect(gateway).await?;
+            return self.connect_over(outer, inner).await;
         }
+        let key = Key::inside(&gateway, &inner);
+        let client = self.clone();
+        let dialer = Through { client, gateway };
+        open(&self.pool, &key, &dialer, &inner).await
+    }
+}
+
+/// Sends a request on a connection of the pool.
+async fn open<D>(pool: &Arc<Pool>, key: &Key, dialer: &D, target: &Target) -> Result<Tunnel, Error>
+where
+    D: Service<SocketAddr> + Clone + Send + 'static,
+    D::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D::Error: Into<BoxError>,
+    D::Future: Send + 'static,
+{
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let slot = pool.acquire(key, dialer).await?;
+        match request(&slot, pool.settings(), target).await {
+            Err(Failed::Unprocessed(_)) if tries < TRIES => slot.link().retire(),
+            result => return result.map_err(Failed::into_error),
+        }
+    }
+}
+
+/// Dials what is behind a gateway: a tunnel to the gateway is the byte stream.
+#[derive(Clone)]
+struct Through<D> {
+    client: Client<D>,
+    gateway: Target,
+}
+
+impl<D> Service<SocketAddr> for Through<D>
+where
+    D: Service<SocketAddr> + Clone + Send + Sync + 'static,
+    D::Response: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D::Error: Into<BoxError>,
+    D::Future: Send + 'static,
+{
+    type Response = Tunnel;
+    type Error = Error;
+    type Future = ConnectFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: SocketAddr) -> ConnectFuture {
+        let Self { client, gateway } = self.clone();
+        ConnectFuture(Box::pin(async move { client.connect(gateway).await }))
     }
 }
 

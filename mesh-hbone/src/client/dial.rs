@@ -68,13 +68,14 @@ where
         poll_fn(|cx| dialer.poll_ready(cx)).await?;
         dialer.call(endpoint).await
     };
-    let io = timeout(settings.connect_timeout, connect)
-        .await
-        .map_err(|_| DialError::ConnectTimeout { endpoint })?
-        .map_err(|error| DialError::Connect {
-            endpoint,
-            source: error.into(),
-        })?;
+    let connected = match key.via {
+        // Every step of a tunnel to a gateway has a time limit of its own.
+        Some(_) => connect.await,
+        None => timeout(settings.connect_timeout, connect)
+            .await
+            .map_err(|_| DialError::ConnectTimeout { endpoint })?,
+    };
+    let io = connected.map_err(|error| DialError::connect(endpoint, error.into()))?;
     handshake(settings, key, credential, io).await
 }
 

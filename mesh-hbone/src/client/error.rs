@@ -83,6 +83,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// The status with which the peer, or the gateway before it, refused the request.
+    #[must_use]
+    pub fn refused_with(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::Dial(error) => match &**error {
+                DialError::Gateway { source, .. } => source.refused_with(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The class of the failure.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -136,6 +149,15 @@ pub enum DialError {
         #[source]
         source: BoxError,
     },
+    /// The tunnel to the gateway that the endpoint is behind could not be had.
+    #[error("no tunnel to the gateway before {endpoint}")]
+    Gateway {
+        /// The endpoint.
+        endpoint: SocketAddr,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// The dialer took too long.
     #[error("connecting to {endpoint} timed out; a NetworkPolicy may block its port")]
     ConnectTimeout {
@@ -181,6 +203,14 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// A dialer that failed; the one through a gateway fails with this client's errors.
+    pub(super) fn connect(endpoint: SocketAddr, source: BoxError) -> Self {
+        match source.downcast() {
+            Ok(source) => Self::Gateway { endpoint, source },
+            Err(source) => Self::Connect { endpoint, source },
+        }
+    }
+
     /// The class of the failure.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -188,6 +218,7 @@ impl DialError {
             Self::Certificate(error) => error.outcome(),
             Self::Configuration(_) => Outcome::IdentityFailure,
             Self::Connect { .. } | Self::Stopped { .. } => Outcome::ConnectFailure,
+            Self::Gateway { source, .. } => source.outcome(),
             Self::ConnectTimeout { .. } => Outcome::ConnectTimeout,
             Self::Handshake { source, .. } => {
                 PeerError::find(source).map_or(Outcome::TlsFailure, |error| error.outcome())

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::dial::Dialed;
 use super::error::Error;
@@ -44,6 +44,7 @@ pub(super) struct Link {
     send: Mutex<Option<SendRequest<Bytes>>>,
     carrier: Arc<Carrier>,
     proof: Proof,
+    born: Instant,
     live: AtomicUsize,
     retired: AtomicBool,
     /// Why the connection ended.
@@ -118,6 +119,11 @@ impl Link {
     /// For one request; `None` when the connection is taking leave.
     pub(super) fn sender(&self) -> Option<SendRequest<Bytes>> {
         self.send.lock().clone()
+    }
+
+    /// Time since its handshake.
+    pub(super) fn age(&self) -> Duration {
+        self.born.elapsed()
     }
 
     /// Streams that are open or about to be.
@@ -241,6 +247,7 @@ where
             send: Mutex::new(Some(send)),
             carrier,
             proof,
+            born: Instant::now(),
             live: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             end: Mutex::new(None),

@@ -3,6 +3,10 @@
 //! A connection is used by streams with the same source identity, expected identities and
 //! endpoint. Each stream goes to the connection with the fewest streams. A dial is shared by all
 //! who need it; its result, error included, reaches every one of them.
+//!
+//! Connections inside of a gateway's tunnels are spread first: each stream opens one of its own until
+//! there are [`Settings::inner_connections`], as the gateway chooses an endpoint for each. A
+//! connection takes new streams for [`Settings::inner_lifetime`], so that the choice is made again.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -104,23 +108,25 @@ impl Pool {
     {
         let mut stillborn = 0;
         let mut last: Option<Arc<Link>> = None;
+        let mut spread = key.via.as_ref().map(|_| self.settings.inner_connections);
         for _ in 0..ROUNDS {
             let credential = dial::credential(&self.settings, &key.source).await?;
             let stopped = || DialError::Stopped {
                 endpoint: key.endpoint,
             };
             // A connection that ends as soon as it is dialled would be dialled for ever.
-            if let Some(link) = last.take().filter(|link| link.is_closing()) {
+            if let Some(link) = last.as_ref().filter(|link| link.is_closing()) {
                 stillborn += 1;
                 if stillborn >= TRIES {
                     let error = link.verdict();
                     return Err(error.unwrap_or_else(|| Error::from(stopped())));
                 }
             }
-            let found = self
-                .entries
-                .lock()
-                .find(key, &credential, self.settings.max_streams);
+            let found = {
+                let mut entries = self.entries.lock();
+                let own = last.take();
+                entries.find(key, &credential, &self.settings, spread, own.as_ref())
+            };
             let mut result = match found {
                 Found::Slot { slot, now_full } => {
                     if now_full {
@@ -130,7 +136,11 @@ impl Pool {
                     return Ok(slot);
                 }
                 Found::Wait(result) => result,
-                Found::Nothing => self.start(key, &credential, dialer, 1)?,
+                Found::Nothing => match self.start(key, &credential, dialer, 1) {
+                    // One that is there and shared is better than none.
+                    Err(Error::PoolFull { .. }) if spread.take().is_some() => continue,
+                    started => started?,
+                },
             };
             let done = result
                 .wait_for(Option::is_some)
@@ -232,26 +242,62 @@ impl Drop for Pool {
 
 impl Entry {
     fn least_loaded(&self, max_streams: usize) -> Option<Arc<Link>> {
-        let with_room = |link: &&Arc<Link>| link.live() < link.limit(max_streams);
-        let with_room = self.links.iter().filter(with_room);
+        let with_room = self.links.iter().filter(|link| has_room(link, max_streams));
         with_room.min_by_key(|link| link.live()).cloned()
     }
+
+    /// Lets those with equally few streams take turns.
+    fn rotate(&mut self) {
+        if !self.links.is_empty() {
+            self.links.rotate_left(1);
+        }
+    }
+}
+
+fn has_room(link: &Link, max_streams: usize) -> bool {
+    link.live() < link.limit(max_streams)
 }
 
 impl Entries {
     /// The connection with the fewest streams that has room, else a dial that will have.
-    fn find(&mut self, key: &Key, credential: &Credential, max_streams: usize) -> Found {
+    ///
+    /// `spread` is the number of connections to open before they are shared; `own` the one that was
+    /// dialled for this stream.
+    fn find(
+        &mut self,
+        key: &Key,
+        credential: &Credential,
+        settings: &Settings,
+        spread: Option<usize>,
+        own: Option<&Arc<Link>>,
+    ) -> Found {
+        let max_streams = settings.max_streams;
+        let lifetime = key.via.as_ref().map(|_| settings.inner_lifetime);
         let Some(entry) = self.by_key.get_mut(key) else {
             return Found::Nothing;
         };
         let before = entry.links.len();
         entry.links.retain(|link| {
-            if link.is_outdated_by(credential) {
+            let old = lifetime.is_some_and(|lifetime| link.age() >= lifetime);
+            if old || link.is_outdated_by(credential) {
                 link.retire();
             }
             !link.is_retired()
         });
         self.count = self.count.saturating_sub(before - entry.links.len());
+        if let Some(spread) = spread {
+            let own = own.filter(|link| entry.links.iter().any(|other| Arc::ptr_eq(other, link)));
+            if let Some(link) = own.filter(|link| has_room(link, max_streams)) {
+                return Found::Slot {
+                    slot: link.take_slot(),
+                    now_full: false,
+                };
+            }
+            if entry.links.len() + entry.dials.len() < spread {
+                return Found::Nothing;
+            }
+            entry.rotate();
+        }
         while let Some(link) = entry.least_loaded(max_streams) {
             if link.is_closing() {
                 link.retire();
@@ -268,7 +314,8 @@ impl Entries {
             dial.generation >= credential.generation()
                 && dial.waiting < max_streams.min(ASSUMED_STREAMS)
         };
-        match entry.dials.iter_mut().find(current) {
+        let current = entry.dials.iter_mut().filter(current);
+        match current.min_by_key(|dial| dial.waiting) {
             Some(dial) => {
                 dial.waiting += 1;
                 Found::Wait(dial.result.clone())

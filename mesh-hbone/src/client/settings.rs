@@ -24,6 +24,10 @@ pub(super) struct Settings {
     pub(super) max_streams: usize,
     pub(super) max_connections: usize,
     pub(super) idle_release: Duration,
+    /// Connections to what is behind one gateway that are opened before they are shared.
+    pub(super) inner_connections: usize,
+    /// Time that such a connection takes new streams.
+    pub(super) inner_lifetime: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) tls_timeout: Duration,
     pub(super) http2_timeout: Duration,

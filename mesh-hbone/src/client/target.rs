@@ -1,6 +1,7 @@
 //! Which tunnel is wanted.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use mesh_core::identity::{ExpectedPeers, SpiffeId};
@@ -51,6 +52,16 @@ pub(super) struct Key {
     pub(super) source: SpiffeId,
     pub(super) expect: ExpectedPeers,
     pub(super) endpoint: SocketAddr,
+    /// For connections inside of a gateway's tunnels.
+    pub(super) via: Option<Arc<Via>>,
+}
+
+/// Which tunnels connections to what is behind a gateway go through.
+#[derive(Debug, Eq, Hash, PartialEq)]
+pub(super) struct Via {
+    gateway: Key,
+    /// What the gateway is asked for.
+    authority: Box<str>,
 }
 
 impl Key {
@@ -59,6 +70,19 @@ impl Key {
             source: target.source.clone(),
             expect: target.expect.clone(),
             endpoint: target.endpoint,
+            via: None,
+        }
+    }
+
+    /// For connections to `inner` inside of tunnels to `gateway`.
+    pub(super) fn inside(gateway: &Target, inner: &Target) -> Self {
+        let via = Via {
+            gateway: Self::of(gateway),
+            authority: gateway.authority.clone(),
+        };
+        Self {
+            via: Some(Arc::new(via)),
+            ..Self::of(inner)
         }
     }
 }

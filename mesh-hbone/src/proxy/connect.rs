@@ -49,14 +49,14 @@ pub trait Tunnels: Clone + Send + Sync + 'static {
     /// When the peer cannot be reached, is not one of the expected, or refuses.
     fn open(&self, target: Target) -> impl Future<Output = Result<Tunnel, client::Error>> + Send;
 
-    /// Opens a tunnel inside of another one, over a connection of its own.
+    /// Opens a tunnel to what is behind a gateway, inside of one to the gateway.
     ///
     /// # Errors
     /// As [`Tunnels::open`].
-    fn open_inside(
+    fn open_through(
         &self,
-        outer: Tunnel,
-        target: Target,
+        gateway: Target,
+        inner: Target,
     ) -> impl Future<Output = Result<Tunnel, client::Error>> + Send;
 }
 
@@ -71,8 +71,8 @@ where
         self.connect(target).await
     }
 
-    async fn open_inside(&self, outer: Tunnel, target: Target) -> Result<Tunnel, client::Error> {
-        self.connect_over(outer, target).await
+    async fn open_through(&self, gateway: Target, inner: Target) -> Result<Tunnel, client::Error> {
+        self.connect_through(gateway, inner).await
     }
 }
 
@@ -111,8 +111,7 @@ where
                 Ok(Upstream::Tunnel(tunnel.map_err(Error::Tunnel)?))
             }
             Leg::DoubleHbone { gateway, inner } => {
-                let outer = self.tunnels.open(gateway).await.map_err(Error::Tunnel)?;
-                let tunnel = self.tunnels.open_inside(outer, inner).await;
+                let tunnel = self.tunnels.open_through(gateway, inner).await;
                 Ok(Upstream::Tunnel(tunnel.map_err(Error::Tunnel)?))
             }
         }

@@ -122,13 +122,13 @@ impl Error {
     pub(crate) fn is_worth_another_endpoint(&self) -> bool {
         match self {
             Self::Dial(_) | Self::Lookup { .. } => true,
-            Self::Tunnel(client::Error::Refused { status, .. }) => {
-                *status == http::StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Tunnel(error) => !matches!(
-                error.outcome(),
-                Outcome::IdentityFailure | Outcome::BadRequest
-            ),
+            Self::Tunnel(error) => match error.refused_with() {
+                Some(status) => status == http::StatusCode::SERVICE_UNAVAILABLE,
+                None => !matches!(
+                    error.outcome(),
+                    Outcome::IdentityFailure | Outcome::BadRequest
+                ),
+            },
             _ => false,
         }
     }

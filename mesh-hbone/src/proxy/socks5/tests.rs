@@ -29,7 +29,7 @@ impl Tunnels for NoTunnels {
         })
     }
 
-    async fn open_inside(&self, _: Tunnel, target: Target) -> Result<Tunnel, client::Error> {
+    async fn open_through(&self, _: Target, target: Target) -> Result<Tunnel, client::Error> {
         self.open(target).await
     }
 }
