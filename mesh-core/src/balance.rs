@@ -12,10 +12,13 @@ use crate::endpoints::EndpointSet;
 use crate::model::{Service, Workload};
 use crate::random::Random;
 
+mod candidate;
 mod eligible;
 mod mode;
 mod rank;
 
+pub use candidate::{Candidate, candidates};
+pub use eligible::Ineligible;
 pub use mode::PickMode;
 
 use eligible::Eligibility;

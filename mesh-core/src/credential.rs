@@ -6,12 +6,14 @@ mod bundle;
 mod error;
 mod fixed;
 mod proof;
+mod revocation;
 mod source;
 
 pub use bundle::TrustBundle;
 pub use error::{CertificateError, InvalidCredential};
 pub use fixed::FixedSource;
 pub use proof::Credential;
+pub use revocation::RevocationLists;
 pub use source::CertificateSource;
 
 #[cfg(test)]

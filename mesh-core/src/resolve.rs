@@ -41,6 +41,7 @@ mod passthrough;
 mod peers;
 mod route;
 mod service_guess;
+mod trace;
 
 pub use arrival::{InboundRequest, InboundRoute, PassthroughRoute, ProxyHeaderTarget};
 pub use config::{IllegalPorts, ResolveConfig};
@@ -48,6 +49,7 @@ pub use error::{InboundError, ResolveError};
 pub use hop::{Hop, HopAddress, IpFamily, TunnelAuthority};
 pub use hostname::outbound_hostname;
 pub use inbound::inbound;
-pub use outbound::outbound;
+pub use outbound::{outbound, outbound_traced};
 pub use passthrough::passthrough;
 pub use route::{HostnameTarget, OutboundRequest, OutboundRoute, RouteReason};
+pub use trace::{Step, Trace};

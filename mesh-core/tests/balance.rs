@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::balance::{PickMode, pick};
+use mesh_core::balance::{self, PickMode, pick};
 use mesh_core::model::{
     ApplicationTunnel, GatewayAddress, GatewayDestination, HealthPolicy, LoadBalancing,
     LoadBalancingMode, Locality, NamespacedHostname, NetworkAddress, PortMap, RoutingScope,
@@ -267,6 +267,21 @@ proptest! {
             of.iter().map(|(uid, (_, port))| (uid.clone(), *port)).collect::<Vec<_>>()
         };
         prop_assert_eq!(ports(&counts), ports(&expected));
+        // What is said about the endpoints agrees with what is chosen.
+        let service = mesh.service(&spec.namespace, &spec.hostname).unwrap();
+        let source = Workload::new(source);
+        let told = balance::candidates(service, mesh.endpoints(service), &source, PORT, mode);
+        let told: Vec<_> = told
+            .iter()
+            .filter_map(|one| Some((one.rank, one.workload.uid().to_owned(), one.port.ok()?.get())))
+            .collect();
+        let best = told.iter().map(|(rank, ..)| *rank).max();
+        let mut told: Vec<_> = told
+            .into_iter()
+            .filter_map(|(rank, uid, port)| (Some(rank) == best).then_some((uid, port)))
+            .collect();
+        told.sort();
+        prop_assert_eq!(told, ports(&expected));
         for (uid, (count, _)) in &counts {
             // Binomial with mean 40 per unit of weight: seven standard deviations.
             let mean = 40.0 * expected[uid].0 as f64;

@@ -14,6 +14,8 @@ pub mod dev_ca;
 pub mod local;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "local")]
+pub mod watched_file;
 #[cfg(feature = "wire")]
 pub mod wire;
 

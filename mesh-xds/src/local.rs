@@ -20,6 +20,14 @@
 //!   hostname: web.default.svc.cluster.local
 //!   vips: [/10.1.0.1]
 //!   ports: {80: 8080}
+//! policies:
+//! - name: web-from-shop
+//!   namespace: default
+//!   scope: Namespace          # Global, Namespace, WorkloadSelector
+//!   action: Allow             # Allow, Deny
+//!   dryRun: false
+//!   rules:                    # one must match; of its clauses all, of their matches one
+//!   - - - principals: [!Suffix /sa/shop]
 //! ```
 //!
 //! What is read more strictly or more helpfully than an absent field would suggest:
@@ -29,16 +37,16 @@
 //! - entries of a service's `endpoints` are kept by the workloads they name, which must be in the
 //!   file; an endpoint's `status`, when given, must be the workload's;
 //! - unknown fields, repeated keys, and anything that is not what a field needs refuse the file;
-//! - a file with `policies`, or a workload with `authorizationPolicies`, is refused: this version
-//!   has no policy engine, and a policy that is not enforced is worse than none.
+//! - a policy that could not be enforced exactly as it is written refuses the file, and so does any
+//!   policy where nothing enforces them.
 
 mod build;
 mod config;
 mod error;
 mod file;
-mod file_state;
 mod model;
 mod parse;
+mod policy;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -61,10 +61,8 @@ impl Mesh {
         let certificates = DevCaSource::builder(DevCa::in_memory()?).build()?;
         // What a control plane would say.
         let store = MeshStore::new();
-        local::replace(
-            &store,
-            local::parse(include_str!("../mesh.yaml"), "mesh.yaml")?,
-        );
+        let config = local::parse(include_str!("../mesh.yaml"), "mesh.yaml")?;
+        local::replace(&store, None, config, "mesh.yaml")?;
         // Usually 15008; a free port, so that nothing else has to be stopped for this.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let hbone = listener.local_addr()?;

@@ -1,10 +1,15 @@
 //! The settings of the process, read once from the environment.
 
+mod control_plane;
 mod duration;
 mod env;
 mod later;
 mod listen;
+mod mode;
 mod network;
+mod node;
+mod proxy_config;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -15,30 +20,16 @@ use std::time::Duration;
 
 use mesh_core::identity::TrustDomain;
 use mesh_core::name::Name;
-use mesh_xds::dev_ca::DevCa;
-use mesh_xds::local::POLL_INTERVAL;
 
+pub(crate) use control_plane::{Token, XdsSettings};
 pub(crate) use env::{ConfigError, Env};
 pub(crate) use listen::Listen;
+pub(crate) use mode::WorkloadInfo;
 pub(crate) use network::NetworkSettings;
+pub(crate) use node::Node;
+pub(crate) use sources::{Authority, LocalMesh};
 
-/// Where the mesh is described.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum MeshSource {
-    /// A file that is watched (`LOCAL_XDS_PATH`), looked at in this interval
-    /// (`MESH_LOCAL_XDS_INTERVAL`, default 500 ms).
-    File(PathBuf, Duration),
-    /// The text itself (`LOCAL_XDS`).
-    Inline(String),
-}
-
-/// Who the workload is that the process serves.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct WorkloadInfo {
-    pub(crate) namespace: Name,
-    pub(crate) name: Name,
-    pub(crate) service_account: Name,
-}
+use proxy_config::ProxyConfig;
 
 /// How lines are written to the log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -64,10 +55,20 @@ pub(crate) struct Settings {
     /// `ISTIO_META_CLUSTER_ID`, else `CLUSTER_ID`; default `Kubernetes`.
     pub(crate) cluster_id: Name,
     /// `LOCAL_XDS_PATH` or `LOCAL_XDS`.
-    pub(crate) mesh: MeshSource,
-    /// `MESH_DEV_CA_DIR`, used with `FAKE_CA=true`; default: `mesh-dev-ca` in the user's runtime or
-    /// cache directory.
-    pub(crate) dev_ca: PathBuf,
+    pub(crate) local: Option<LocalMesh>,
+    /// `XDS_ADDRESS`; there is this, `local`, or both.
+    pub(crate) xds: Option<XdsSettings>,
+    /// `FAKE_CA` or `CA_ADDRESS`.
+    pub(crate) authority: Authority,
+    /// `AUTH_TOKEN`.
+    pub(crate) token: Token,
+    /// What the control plane is told about the proxy.
+    pub(crate) node_info: Node,
+    /// `CRL_PATH`: revoked certificates.
+    pub(crate) crl: Option<PathBuf>,
+    /// `AUTHZ_POLICY_INFO_LOGGING`: log what policies decide at the level info instead of debug;
+    /// default `false`.
+    pub(crate) log_policies: bool,
     /// `IPV6_ENABLED`; default `true`.
     pub(crate) ipv6: bool,
     pub(crate) listen: Listen,
@@ -97,15 +98,25 @@ impl Settings {
     /// # Errors
     /// [`ConfigError`] names the variable and what was expected.
     pub(crate) fn from_env(env: &Env, cpus: NonZeroUsize) -> Result<Self, ConfigError> {
-        let ignored = later::ignored(env)?;
-        check_mode(env)?;
-        let workload = env
-            .read("PROXY_WORKLOAD_INFO", workload_info)?
-            .ok_or_else(|| {
-                refused("PROXY_WORKLOAD_INFO is not set, expected namespace/name/service-account")
-            })?;
+        let config = ProxyConfig::from_env(env)?;
+        let env = &env.clone().with_defaults(config.variables());
+        mode::check(env)?;
+        let workload = mode::workload(env)?;
+        let local = LocalMesh::from_env(env)?;
+        let xds = XdsSettings::from_env(env, &config, local.is_some())?;
+        if xds.is_none() && local.is_none() {
+            return Err(ConfigError::Refused(
+                "no description of the mesh: XDS_ADDRESS is empty, set it to the address of a \
+                 control plane, or LOCAL_XDS_PATH to a file"
+                    .to_owned(),
+            ));
+        }
+        let authority = Authority::from_env(env)?;
+        let of_control_plane = matches!(authority, Authority::ControlPlane(_));
+        let ignored = later::ignored(env, xds.is_some(), of_control_plane)?;
         let name = |variable| env.text(variable).map(Name::from);
         Ok(Self {
+            node_info: Node::from_env(env, &config, &workload)?,
             workload,
             network: name("NETWORK").unwrap_or_default(),
             node: name("NODE_NAME"),
@@ -113,16 +124,20 @@ impl Settings {
             cluster_id: name("ISTIO_META_CLUSTER_ID")
                 .or_else(|| name("CLUSTER_ID"))
                 .unwrap_or_else(|| "Kubernetes".into()),
-            mesh: mesh_source(env)?,
-            dev_ca: dev_ca(env)?,
+            local,
+            xds,
+            authority,
+            token: Token::from_env(env),
+            crl: env.text("CRL_PATH").map(PathBuf::from),
+            log_policies: env.switch("AUTHZ_POLICY_INFO_LOGGING")?.unwrap_or(false),
             ipv6: env.switch("IPV6_ENABLED")?.unwrap_or(true),
-            listen: Listen::from_env(env)?,
+            listen: Listen::from_env(env, &config)?,
             net: NetworkSettings::from_env(env)?,
             original_source: env.switch("ENABLE_ORIG_SRC")?,
             localhost_app_tunnel: env.switch("LOCALHOST_APP_TUNNEL")?.unwrap_or(true),
             response_baggage: env.switch("ENABLE_RESPONSE_BAGGAGE")?.unwrap_or(true),
             drain_deadline: drain_deadline(env)?,
-            workers: threads::workers(env, cpus)?,
+            workers: threads::workers(env, cpus, config.concurrency)?,
             log_format: env.read("LOG_FORMAT", log_format)?.unwrap_or_default(),
             log_filter: env.text("RUST_LOG").unwrap_or("info").to_owned(),
             version: env
@@ -134,80 +149,10 @@ impl Settings {
     }
 }
 
-fn refused(text: &str) -> ConfigError {
-    ConfigError::Refused(text.to_owned())
-}
-
-fn check_mode(env: &Env) -> Result<(), ConfigError> {
-    if env.switch("ENABLE_PROXY")? == Some(false) {
-        return Err(refused("ENABLE_PROXY is false: there is nothing to run"));
-    }
-    match env.text("PROXY_MODE").unwrap_or("shared") {
-        "dedicated" => Ok(()),
-        "shared" => Err(refused(
-            "shared mode is not available yet, set PROXY_MODE=dedicated",
-        )),
-        other => Err(env::wrong("PROXY_MODE", other, "dedicated")),
-    }
-}
-
-fn workload_info(text: &str) -> Result<WorkloadInfo, String> {
-    let expected = || "namespace/name/service-account".to_owned();
-    let mut parts = text.split('/').map(Name::from);
-    let mut next = || {
-        parts
-            .next()
-            .filter(|part| !part.is_empty())
-            .ok_or_else(expected)
-    };
-    let info = WorkloadInfo {
-        namespace: next()?,
-        name: next()?,
-        service_account: next()?,
-    };
-    if next().is_ok() {
-        Err(expected())
-    } else {
-        Ok(info)
-    }
-}
-
 fn trust_domain(env: &Env) -> Result<TrustDomain, ConfigError> {
     let text = env.text("TRUST_DOMAIN").unwrap_or("cluster.local");
     text.parse()
         .map_err(|_| env::wrong("TRUST_DOMAIN", text, "a trust domain such as cluster.local"))
-}
-
-fn mesh_source(env: &Env) -> Result<MeshSource, ConfigError> {
-    let interval = env
-        .duration("MESH_LOCAL_XDS_INTERVAL", Duration::from_millis(1))?
-        .unwrap_or(POLL_INTERVAL);
-    match (env.text("LOCAL_XDS_PATH"), env.text("LOCAL_XDS")) {
-        (Some(path), None) => Ok(MeshSource::File(path.into(), interval)),
-        (None, Some(text)) => Ok(MeshSource::Inline(text.to_owned())),
-        (Some(_), Some(_)) => Err(refused(
-            "LOCAL_XDS_PATH and LOCAL_XDS are both set, expected one of them",
-        )),
-        (None, None) => Err(refused(
-            "no description of the mesh: set LOCAL_XDS_PATH to a file \
-             (this version has no control plane client)",
-        )),
-    }
-}
-
-fn dev_ca(env: &Env) -> Result<PathBuf, ConfigError> {
-    if env.switch("FAKE_CA")? != Some(true) {
-        return Err(refused(
-            "no certificate authority: this version has no CA client, set FAKE_CA=true to use the \
-             built-in authority for development",
-        ));
-    }
-    env.text("MESH_DEV_CA_DIR")
-        .map(PathBuf::from)
-        .or_else(|| DevCa::default_directory(|name| env.text(name).map(Into::into)))
-        .ok_or_else(|| {
-            refused("no directory for the development CA: set MESH_DEV_CA_DIR to a private one")
-        })
 }
 
 /// `CONNECTION_TERMINATION_DEADLINE`, else from `TERMINATION_GRACE_PERIOD_SECONDS` with some time

@@ -3,6 +3,9 @@
 
 mod admin;
 mod app;
+mod authorization;
+mod certificates;
+mod compression;
 mod config;
 mod drain;
 mod http;
@@ -24,6 +27,7 @@ proxy (the default) serves one workload; it is configured by environment variabl
 The least that is needed:
   PROXY_MODE=dedicated
   PROXY_WORKLOAD_INFO=<namespace>/<name>/<service account>
+and, without a control plane at its usual place:
   LOCAL_XDS_PATH=<file with workloads and services>
   FAKE_CA=true
 See the README beside this program's source for all of them.

@@ -1,90 +1,43 @@
 //! Where the description of the mesh comes from, and keeping it up to date.
 
+mod local;
+mod problem;
+
 use std::sync::Arc;
 
+use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
-use mesh_xds::local::{Loaded, LocalError, LocalSource, parse, replace};
+use mesh_xds::local::LocalError;
 
-use crate::config::{MeshSource, Settings};
+use crate::config::Settings;
 use crate::telemetry::Metrics;
 
-/// Fills the store for the first time; the file, if it is one, is then to be watched.
+/// Why there is no description of the mesh.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error("this version cannot ask the control plane at {0}, set LOCAL_XDS_PATH to a file")]
+    NotYet(String),
+}
+
+/// Fills the stores, as far as that needs no waiting, and keeps them up to date on the current runtime.
 ///
 /// # Errors
-/// [`LocalError`] when the description is not there or not right: there is no earlier state to
+/// [`StartError`] when a local description is not there or not right: there is no earlier state to
 /// stay with.
-pub(crate) fn load(
-    settings: &Settings,
+pub(crate) fn start(
+    settings: &Arc<Settings>,
     store: &Arc<MeshStore>,
-) -> Result<Option<LocalSource>, LocalError> {
-    match &settings.mesh {
-        MeshSource::Inline(text) => {
-            say_loaded(settings, store, replace(store, parse(text, "LOCAL_XDS")?));
-            Ok(None)
-        }
-        MeshSource::File(path, interval) => {
-            let mut source = LocalSource::new(path, store.clone()).interval(*interval);
-            if let Some(loaded) = source.look() {
-                say_loaded(settings, store, loaded?);
-            }
-            Ok(Some(source))
-        }
+    policies: &Arc<PolicyStore>,
+    metrics: &Arc<Metrics>,
+) -> Result<(), StartError> {
+    if let Some(xds) = &settings.xds {
+        return Err(StartError::NotYet(xds.server.address.clone()));
     }
-}
-
-/// Keeps the store up to date until the process ends.
-pub(crate) async fn watch(
-    source: LocalSource,
-    settings: Arc<Settings>,
-    store: Arc<MeshStore>,
-    metrics: Arc<Metrics>,
-) {
-    let report = |change: Result<Loaded, LocalError>| {
-        metrics.count_reload(change.is_ok());
-        match change {
-            Ok(loaded) => say_loaded(&settings, &store, loaded),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(
-                    error,
-                    "mesh not reloaded, the last good state stays in force"
-                );
-            }
-        }
-    };
-    source.watch(report).await;
-}
-
-fn say_loaded(settings: &Settings, store: &MeshStore, loaded: Loaded) {
-    tracing::info!(
-        workloads = loaded.workloads,
-        services = loaded.services,
-        "mesh loaded"
-    );
-    if let Some(problem) = problem_with_local(settings, store) {
-        tracing::warn!(problem, "the workload of this proxy cannot be served");
+    if let Some(file) = local::load(settings, store, policies)? {
+        let (settings, store, metrics) = (settings.clone(), store.clone(), metrics.clone());
+        tokio::spawn(local::watch(file, settings, store, metrics));
     }
-}
-
-/// What would keep every connection of the own workload from being carried.
-fn problem_with_local(settings: &Settings, store: &MeshStore) -> Option<&'static str> {
-    let info = &settings.workload;
-    let node = settings.node.as_deref();
-    let snapshot = store.snapshot();
-    let found = snapshot.local_workload(&info.namespace, &info.name, &info.service_account, node);
-    let Some(workload) = found else {
-        return Some(
-            "the mesh has no workload with the namespace, name and service account of \
-             PROXY_WORKLOAD_INFO on the node NODE_NAME",
-        );
-    };
-    let workload_domain: &str = workload.trust_domain().as_ref();
-    let workload_network: &str = workload.network().as_ref();
-    if workload_domain != settings.trust_domain.as_str() {
-        return Some("its trust domain is not TRUST_DOMAIN");
-    }
-    if workload_network != settings.network.as_str() {
-        return Some("its network is not NETWORK");
-    }
-    None
+    Ok(())
 }

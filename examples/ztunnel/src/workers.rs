@@ -2,6 +2,7 @@
 //! that a connection stays on one core.
 
 mod listeners;
+mod resolution;
 mod services;
 mod shared;
 
@@ -13,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use listeners::Listeners;
+pub(crate) use resolution::resolve_config;
 pub(crate) use shared::{Shared, StartError};
 
 /// The running worker threads.
@@ -34,6 +36,9 @@ impl Workers {
         for index in 0..count {
             let error = |source| StartError::Worker { index, source };
             let runtime = WorkerRuntime::new().map_err(error)?;
+            if let Some(runtime) = &runtime.0 {
+                shared.metrics.runtimes().add(runtime.handle());
+            }
             // Sockets belong to the runtime that is entered when they are made.
             let listeners = {
                 let _entered = runtime.0.as_ref().map(Runtime::enter);

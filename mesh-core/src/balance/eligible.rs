@@ -16,6 +16,24 @@ pub(super) struct Eligibility<'a> {
     health: HealthPolicy,
 }
 
+/// Why an endpoint of a service cannot take a connection.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Ineligible {
+    /// The service does not have the port.
+    NoServicePort,
+    /// It is unhealthy, and the service's health policy wants healthy ones.
+    Unhealthy,
+    /// There is neither an address to dial nor a gateway on the way.
+    NoAddress,
+    /// The service port leads to no port of it.
+    NoPort,
+    /// Its capacity is 0.
+    NoCapacity,
+    /// The service's routing preferences, which are strict, rule it out.
+    NotPreferred,
+}
+
 /// What an application tunnel of an endpoint counts for.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Tunnel {
@@ -62,23 +80,34 @@ impl<'a> Eligibility<'a> {
 
     /// The port to dial on an endpoint; `None` when it is not eligible.
     pub(super) fn target_port(&self, endpoint: &Endpoint<'_>) -> Option<NonZeroU16> {
+        self.check(endpoint).ok()
+    }
+
+    /// The port to dial on an endpoint, or why it is not eligible.
+    pub(super) fn check(&self, endpoint: &Endpoint<'_>) -> Result<NonZeroU16, Ineligible> {
         let workload = endpoint.workload();
         let healthy = endpoint.health() == WorkloadStatus::Healthy;
-        if !(healthy || self.health == HealthPolicy::AllowAll) || !self.reaches(workload) {
-            return None;
+        if !(healthy || self.health == HealthPolicy::AllowAll) {
+            return Err(Ineligible::Unhealthy);
+        }
+        if !self.reaches(workload) {
+            return Err(Ineligible::NoAddress);
         }
         let tunnel = workload.application_tunnel();
         if self.tunnel == Tunnel::Required && tunnel.is_none() {
-            return None;
+            return Err(Ineligible::NoPort);
         }
         let own = endpoint.ports().target(self.service_port).flatten();
-        own.or(self.target).or_else(|| match self.tunnel {
+        let tunnelled = || match self.tunnel {
             Tunnel::Ignored => None,
             Tunnel::Maps | Tunnel::Required => {
                 tunnel?.port?;
                 NonZeroU16::new(self.service_port)
             }
-        })
+        };
+        own.or(self.target)
+            .or_else(tunnelled)
+            .ok_or(Ineligible::NoPort)
     }
 
     /// Whether there is an address to dial, now or after a look-up, or a gateway on the way.

@@ -4,9 +4,9 @@ use std::fmt;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
-use webpki::{CertRevocationList, OwnedCertRevocationList};
+use webpki::CertRevocationList;
 
-use super::InvalidCredential;
+use super::{InvalidCredential, RevocationLists};
 
 /// The roots that a peer's chain may lead to: at least one.
 ///
@@ -19,7 +19,7 @@ use super::InvalidCredential;
 pub struct TrustBundle {
     roots: Vec<CertificateDer<'static>>,
     anchors: Vec<TrustAnchor<'static>>,
-    revoked: Vec<CertRevocationList<'static>>,
+    revoked: RevocationLists,
 }
 
 impl TrustBundle {
@@ -47,7 +47,7 @@ impl TrustBundle {
         Ok(Self {
             roots,
             anchors,
-            revoked: Vec::new(),
+            revoked: RevocationLists::default(),
         })
     }
 
@@ -71,12 +71,18 @@ impl TrustBundle {
         mut self,
         lists: impl IntoIterator<Item = CertificateRevocationListDer<'a>>,
     ) -> Result<Self, InvalidCredential> {
-        self.revoked = lists
-            .into_iter()
-            .map(|list| OwnedCertRevocationList::from_der(&list).map(CertRevocationList::Owned))
-            .collect::<Result<_, _>>()
-            .map_err(|source| InvalidCredential::RevocationList(source.into()))?;
+        self.revoked = RevocationLists::from_der(lists)?;
         Ok(self)
+    }
+
+    /// A bundle with the same roots and these revocation lists in place of the present ones.
+    #[must_use]
+    pub fn revoking(&self, lists: &RevocationLists) -> Self {
+        Self {
+            roots: self.roots.clone(),
+            anchors: self.anchors.clone(),
+            revoked: lists.clone(),
+        }
     }
 
     /// The roots.
@@ -90,7 +96,7 @@ impl TrustBundle {
     }
 
     pub(crate) fn revoked(&self) -> &[CertRevocationList<'static>] {
-        &self.revoked
+        self.revoked.lists()
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::lookup::{self, Found, View};
-use super::{HopAddress, ResolveConfig, ResolveError, peers};
+use super::{HopAddress, ResolveConfig, ResolveError, Step, Trace, peers};
 use crate::balance::{self, PickMode};
 use crate::identity::ExpectedPeers;
 use crate::model::{GatewayAddress, GatewayDestination, Service, ServiceSpec, Workload};
@@ -64,13 +64,14 @@ pub(super) fn pick_waypoint<'a>(
 ///
 /// A reference by address is dialled at that address or its family; one by host name in the family of
 /// `original`, the address that the application asked for.
-pub(super) fn resolve<'a>(
+pub(super) fn resolve<'a, T: Trace>(
     snapshot: &'a MeshSnapshot,
     source: &Workload,
     reference: &GatewayAddress,
     original: IpAddr,
     mode: PickMode,
     random: &mut dyn Random,
+    trace: &mut T,
 ) -> Option<Gateway<'a>> {
     let (found, asked) = match &reference.destination {
         GatewayDestination::Address(address) => (
@@ -95,7 +96,14 @@ pub(super) fn resolve<'a>(
         }),
         Found::Service(service) => {
             let endpoints = snapshot.endpoints(service);
-            let picked = balance::pick(service, endpoints, source, port, mode, random)?;
+            let picked = balance::pick(service, endpoints, source, port, mode, random);
+            trace.step(Step::Endpoint {
+                service,
+                port,
+                mode,
+                picked,
+            });
+            let picked = picked?;
             Some(Gateway {
                 workload: picked.workload,
                 service: Some(service),

@@ -1,12 +1,14 @@
 //! Resolution of connections that leave a local workload.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::gateway::{self, Gateway};
 use super::lookup::{self, Found, View};
+use super::trace::Untraced;
 use super::{Hop, HopAddress, OutboundRequest, OutboundRoute, ResolveConfig, ResolveError};
-use super::{RouteReason, TunnelAuthority, address_choice, attachment, guards, peers};
+use super::{RouteReason, Step, Trace, TunnelAuthority, address_choice, attachment, guards, peers};
 use crate::authority::ConnectAuthority;
 use crate::balance::{self, PickMode};
 use crate::identity::ExpectedPeers;
@@ -54,6 +56,23 @@ pub fn outbound(
     request: &OutboundRequest,
     random: &mut dyn Random,
 ) -> Result<OutboundRoute, ResolveError> {
+    outbound_traced(snapshot, config, source, request, random, &mut Untraced)
+}
+
+/// [`outbound`] for those who want to know why: `trace` hears of each step as it is taken.
+///
+/// The decision is made by the very same code.
+///
+/// # Errors
+/// As [`outbound`].
+pub fn outbound_traced<T: Trace>(
+    snapshot: &MeshSnapshot,
+    config: &ResolveConfig,
+    source: &Workload,
+    request: &OutboundRequest,
+    random: &mut dyn Random,
+    trace: &mut T,
+) -> Result<OutboundRoute, ResolveError> {
     guards::outbound_destination(config, source, request.destination)?;
     let mut resolution = Resolution {
         snapshot,
@@ -61,34 +80,40 @@ pub fn outbound(
         source,
         request,
         random,
+        trace,
     };
     let view = View::Namespace(source.namespace());
     let route = match lookup::at(snapshot, source.network(), request.destination.ip(), view) {
         Some(Found::Service(service)) => resolution.addressed_service(service),
         Some(Found::Workload(workload)) => resolution.addressed_workload(workload),
-        None => Ok(resolution.passthrough(None, RouteReason::UnknownDestination)),
+        None => {
+            resolution.trace.step(Step::UnknownDestination);
+            Ok(resolution.passthrough(None, RouteReason::UnknownDestination))
+        }
     }?;
     guards::outbound_hop(config, source, &route.hop)?;
     Ok(route)
 }
 
 /// What all steps of one decision share.
-struct Resolution<'a, 'r> {
+struct Resolution<'a, 'r, T> {
     snapshot: &'a MeshSnapshot,
     config: &'a ResolveConfig,
     source: &'a Workload,
     request: &'a OutboundRequest,
     random: &'r mut dyn Random,
+    trace: &'r mut T,
 }
 
-impl<'a> Resolution<'a, '_> {
+impl<'a, T: Trace> Resolution<'a, '_, T> {
     fn addressed_service(
         &mut self,
         service: &'a Arc<Service>,
     ) -> Result<OutboundRoute, ResolveError> {
+        self.trace.step(Step::Service(service));
         if let Some(waypoint) = gateway::pick_waypoint(service.spec(), self.random) {
             let own = attachment::is_waypoint_of(self.snapshot, service, self.source);
-            if !guards::is_behind(self.source, self.request.source_ip, own) {
+            if !self.is_behind(waypoint, own) {
                 return self.via_service_waypoint(service, waypoint);
             }
         }
@@ -98,11 +123,17 @@ impl<'a> Resolution<'a, '_> {
         let endpoints = self.snapshot.endpoints(service);
         let port = self.request.destination.port();
         let mode = PickMode::Standard;
-        let picked = balance::pick(service, endpoints, self.source, port, mode, self.random)
-            .ok_or_else(|| ResolveError::NoHealthyUpstream {
-                service: service.key(),
-                port,
-            })?;
+        let picked = balance::pick(service, endpoints, self.source, port, mode, self.random);
+        self.trace.step(Step::Endpoint {
+            service,
+            port,
+            mode,
+            picked,
+        });
+        let picked = picked.ok_or_else(|| ResolveError::NoHealthyUpstream {
+            service: service.key(),
+            port,
+        })?;
         if picked.workload.network() != self.source.network() {
             let behind = (picked.workload, Some(service));
             return self.across_networks(service, behind, RouteReason::ServiceEndpoint);
@@ -114,13 +145,24 @@ impl<'a> Resolution<'a, '_> {
         &mut self,
         workload: &'a Arc<Workload>,
     ) -> Result<OutboundRoute, ResolveError> {
+        self.trace.step(Step::Workload(workload));
         if let Some(waypoint) = workload.waypoint() {
             let own = attachment::leads_to(self.snapshot, waypoint, self.source);
-            if !guards::is_behind(self.source, self.request.source_ip, own) {
+            if !self.is_behind(waypoint, own) {
                 return self.via_workload_waypoint(workload, waypoint);
             }
         }
         self.direct(workload, self.request.destination.port(), None)
+    }
+
+    /// Whether the source goes to what is behind the waypoint, which it may be.
+    fn is_behind(&mut self, reference: &GatewayAddress, is_waypoint: bool) -> bool {
+        let is_source = guards::is_behind(self.source, self.request.source_ip, is_waypoint);
+        self.trace.step(Step::Waypoint {
+            reference,
+            is_source,
+        });
+        is_source
     }
 
     fn via_service_waypoint(
@@ -158,13 +200,24 @@ impl<'a> Resolution<'a, '_> {
         of: impl FnOnce() -> String,
     ) -> Result<Gateway<'a>, ResolveError> {
         let ip = self.request.destination.ip();
-        let (mode, random) = (PickMode::Waypoint, &mut *self.random);
-        gateway::resolve(self.snapshot, self.source, reference, ip, mode, random).ok_or_else(|| {
-            ResolveError::UnknownWaypoint {
+        self.gateway(reference, ip, PickMode::Waypoint)
+            .ok_or_else(|| ResolveError::UnknownWaypoint {
                 waypoint: Box::new(reference.destination.clone()),
                 of: of().into(),
-            }
-        })
+            })
+    }
+
+    fn gateway(
+        &mut self,
+        reference: &GatewayAddress,
+        original: IpAddr,
+        mode: PickMode,
+    ) -> Option<Gateway<'a>> {
+        let (snapshot, source) = (self.snapshot, self.source);
+        let random = &mut *self.random;
+        gateway::resolve(
+            snapshot, source, reference, original, mode, random, self.trace,
+        )
     }
 
     /// Through a waypoint of the same network: it is asked for the original destination.
@@ -200,8 +253,12 @@ impl<'a> Resolution<'a, '_> {
         let reference = upstream
             .network_gateway()
             .ok_or_else(|| ResolveError::NoNetworkGateway { workload: uid() })?;
-        let (mode, random, ip) = (PickMode::Standard, &mut *self.random, destination.ip());
-        let gateway = gateway::resolve(self.snapshot, self.source, reference, ip, mode, random)
+        self.trace.step(Step::NetworkGateway {
+            upstream,
+            reference,
+        });
+        let gateway = self
+            .gateway(reference, destination.ip(), PickMode::Standard)
             .ok_or_else(|| ResolveError::UnknownNetworkGateway {
                 gateway: Box::new(reference.destination.clone()),
                 of: uid(),

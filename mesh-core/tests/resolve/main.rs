@@ -19,4 +19,5 @@ mod networks;
 mod outbound;
 mod precedence;
 mod properties;
+mod trace;
 mod waypoints;

@@ -8,7 +8,7 @@ use mesh_core::identity::ExpectedPeers;
 use mesh_core::model::{
     ApplicationProtocol, ApplicationTunnel, GatewayAddress, GatewayDestination, LoadBalancing,
     LoadBalancingMode, NamespacedHostname, NetworkAddress, NetworkCidr, ServiceSpec,
-    TunnelProtocol, WeightedWaypoint, WorkloadSpec,
+    TunnelProtocol, WeightedWaypoint, Workload, WorkloadSpec,
 };
 use mesh_core::resolve::{
     Hop, HopAddress, OutboundRequest, OutboundRoute, ResolveConfig, ResolveError, TunnelAuthority,
@@ -230,9 +230,14 @@ impl Mesh {
         Self { source, ..self }
     }
 
+    /// The workload that dials.
+    pub(crate) fn source(&self) -> &Arc<Workload> {
+        self.snapshot.workload(&self.source).unwrap()
+    }
+
     /// Resolves with the first of all random choices, or the last for `u64::MAX`.
     pub(crate) fn resolve(&self, to: &str, random: u64) -> Result<OutboundRoute, ResolveError> {
-        let source = self.snapshot.workload(&self.source).unwrap();
+        let source = self.source();
         let request = OutboundRequest::new(source.ips()[0], addr(to));
         outbound(&self.snapshot, &self.config, source, &request, &mut || {
             random

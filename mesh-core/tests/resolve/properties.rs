@@ -9,7 +9,8 @@ use mesh_core::model::{
 };
 use mesh_core::resolve::{
     Hop, HopAddress, InboundRequest, IpFamily, OutboundRequest, OutboundRoute, ResolveConfig,
-    RouteReason, TunnelAuthority, inbound, outbound, outbound_hostname, passthrough,
+    RouteReason, Step, TunnelAuthority, inbound, outbound, outbound_hostname, outbound_traced,
+    passthrough,
 };
 use mesh_core::snapshot::MeshSnapshot;
 use proptest::prelude::*;
@@ -268,6 +269,29 @@ proptest! {
         if let Some(route) = case.route(random) {
             check_authority(&case, &route)?;
         }
+    }
+
+    #[test]
+    fn who_asks_why_gets_the_same_answer(case in some_case(), random: u64) {
+        let source = case.source();
+        let mut steps = 0;
+        let traced = outbound_traced(
+            &case.snapshot,
+            &ResolveConfig::new(),
+            source,
+            &case.request(),
+            &mut || random,
+            &mut |_: Step<'_>| steps += 1,
+        );
+        let plain = outbound(
+            &case.snapshot,
+            &ResolveConfig::new(),
+            source,
+            &case.request(),
+            &mut || random,
+        );
+        prop_assert!(plain.is_err() || steps > 0);
+        prop_assert_eq!(m::show(traced), m::show(plain));
     }
 
     #[test]

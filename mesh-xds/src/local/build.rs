@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use mesh_authz::spec::PolicySpec;
 use mesh_core::identity::{SpiffeId, TrustDomain};
 use mesh_core::model::{NamespacedHostname, PortMap, ServiceSpec, WorkloadSpec, WorkloadStatus};
+use mesh_core::name::Name;
 use serde_saphyr::{Location, Spanned};
 
 use super::config::LocalConfig;
 use super::error::{LocalError, Place};
+use super::policy::{self, Policy};
 use super::{file, model, value};
 
 /// A workload of the file under construction, and where it stands.
@@ -21,6 +24,8 @@ pub(super) struct Builder<'a> {
     drafts: Vec<Draft>,
     by_uid: BTreeMap<String, usize>,
     services: BTreeMap<NamespacedHostname, (u64, ServiceSpec)>,
+    policies: Vec<PolicySpec>,
+    policy_lines: BTreeMap<Name, u64>,
 }
 
 impl<'a> Builder<'a> {
@@ -30,21 +35,23 @@ impl<'a> Builder<'a> {
             drafts: Vec::new(),
             by_uid: BTreeMap::new(),
             services: BTreeMap::new(),
+            policies: Vec::new(),
+            policy_lines: BTreeMap::new(),
         }
     }
 
     pub(super) fn build(mut self, file: file::File) -> Result<LocalConfig, LocalError> {
-        if let Some(policies) = file.policies.filter(|list| !list.value.is_empty()) {
-            let place = self.place(&policies.referenced, "policies".to_owned());
-            return Err(LocalError::Policies { place });
-        }
         for (index, workload) in file.workloads.into_iter().enumerate() {
             self.workload(index, workload)?;
         }
         for (index, service) in file.services.into_iter().enumerate() {
             self.service(index, service)?;
         }
+        for (index, policy) in file.policies.into_iter().enumerate() {
+            self.policy(index, policy)?;
+        }
         Ok(LocalConfig {
+            policies: self.policies,
             workloads: self.drafts.into_iter().map(|draft| draft.spec).collect(),
             services: self.services.into_values().map(|(_, spec)| spec).collect(),
         })
@@ -58,12 +65,6 @@ impl<'a> Builder<'a> {
         let location = workload.referenced;
         let at = |field: &str| format!("workloads[{index}].{field}");
         let workload = workload.value;
-        if let Some(list) = workload.authorization_policies.as_ref()
-            && !list.value.is_empty()
-        {
-            let place = self.place(&list.referenced, at("authorizationPolicies"));
-            return Err(LocalError::Policies { place });
-        }
         if !workload.hostname.is_empty() && !value::is_hostname(&workload.hostname) {
             let problem = format!("expected a host name, got `{}`", workload.hostname);
             return Err(self.invalid(&location, at("hostname"), problem));
@@ -79,6 +80,24 @@ impl<'a> Builder<'a> {
             });
         }
         self.drafts.push(Draft { spec, location });
+        Ok(())
+    }
+
+    fn policy(&mut self, index: usize, policy: Spanned<Policy>) -> Result<(), LocalError> {
+        let location = policy.referenced;
+        let at = |field: &str| format!("policies[{index}].{field}");
+        let spec = PolicySpec::from(policy.value);
+        policy::check(&spec)
+            .map_err(|(field, problem)| self.invalid(&location, at(&field), problem))?;
+        let key = spec.key();
+        if let Some(first_line) = self.policy_lines.insert(key.clone(), location.line()) {
+            return Err(LocalError::Duplicate {
+                place: self.place(&location, at("name")),
+                key: key.to_string(),
+                first_line,
+            });
+        }
+        self.policies.push(spec);
         Ok(())
     }
 

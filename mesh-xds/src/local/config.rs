@@ -1,5 +1,6 @@
 //! What a local file says.
 
+use mesh_authz::spec::PolicySpec;
 use mesh_core::model::{ServiceSpec, WorkloadSpec};
 
 /// The longest file that is read, in bytes: 64 MiB, about 100,000 workloads.
@@ -13,4 +14,6 @@ pub struct LocalConfig {
     pub workloads: Vec<WorkloadSpec>,
     /// The services, sorted by namespace and host name.
     pub services: Vec<ServiceSpec>,
+    /// The policies, in the order of the file.
+    pub policies: Vec<PolicySpec>,
 }

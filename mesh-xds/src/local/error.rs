@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::watched_file::FileError;
+
 /// A place in a local file: what an editor needs to jump there.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -90,15 +92,24 @@ pub enum LocalError {
         /// Where the first one stands.
         first_line: u64,
     },
-    /// The file asks for authorization policies, which this version does not enforce.
+    /// The file has authorization policies, and whoever reads it has no store for them.
     #[error(
-        "{place}: this version has no policy engine, so a file with policies is refused \
-         rather than left unenforced; expected an empty list"
+        "{file} has policies, and nothing here enforces them; a policy that is not enforced is \
+         worse than none"
     )]
     Policies {
-        /// Where.
-        place: Place,
+        /// The file.
+        file: String,
     },
+}
+
+impl From<FileError> for LocalError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Read { file, source } => Self::Read { file, source },
+            FileError::TooLong { file, bytes, .. } => Self::TooLong { file, bytes },
+        }
+    }
 }
 
 impl LocalError {
@@ -106,10 +117,11 @@ impl LocalError {
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::Read { .. } | Self::TooLong { .. } | Self::Empty { .. } => None,
-            Self::Invalid { place, .. }
-            | Self::Duplicate { place, .. }
-            | Self::Policies { place } => Some(place),
+            Self::Read { .. }
+            | Self::TooLong { .. }
+            | Self::Empty { .. }
+            | Self::Policies { .. } => None,
+            Self::Invalid { place, .. } | Self::Duplicate { place, .. } => Some(place),
         }
     }
 }

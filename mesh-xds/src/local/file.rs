@@ -7,10 +7,10 @@ use ipnet::IpNet;
 use mesh_core::identity::{SpiffeId, TrustDomain};
 use mesh_core::model::{GatewayDestination, NamespacedHostname, NetworkAddress};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
-use super::value::{OptionalPort, Port, Text};
+use super::policy::Policy;
+use super::value::{OptionalPort, PolicyKey, Port, Text};
 
 /// Service ports and target ports; a target of 0 is a named port.
 pub(super) type Ports = BTreeMap<Port, OptionalPort>;
@@ -22,7 +22,8 @@ pub(super) struct File {
     pub(super) workloads: Vec<Spanned<Workload>>,
     #[serde(default)]
     pub(super) services: Vec<Spanned<Service>>,
-    pub(super) policies: Option<Spanned<Vec<IgnoredAny>>>,
+    #[serde(default)]
+    pub(super) policies: Vec<Spanned<Policy>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,7 +65,8 @@ pub(super) struct Workload {
     pub(super) application_tunnel: Option<ApplicationTunnel>,
     pub(super) waypoint: Option<Gateway>,
     pub(super) network_gateway: Option<Gateway>,
-    pub(super) authorization_policies: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub(super) authorization_policies: Vec<Text<PolicyKey>>,
     #[serde(default)]
     pub(super) status: Status,
     pub(super) locality: Option<Locality>,

@@ -41,7 +41,11 @@ pub(super) fn workload(from: file::Workload) -> Result<WorkloadSpec, (&'static s
         canonical_revision: from.canonical_revision.into(),
         workload_type: from.workload_type.into(),
         workload_name: from.workload_name.into(),
-        authorization_policies: Vec::new(),
+        authorization_policies: from
+            .authorization_policies
+            .into_iter()
+            .map(|key| key.0.0)
+            .collect(),
         status: from.status.into(),
         cluster_id: from.cluster_id.into(),
         services: from

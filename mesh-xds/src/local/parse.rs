@@ -16,8 +16,7 @@ use super::file;
 /// Whatever is wrong with any entry refuses the whole text: there is no partial result.
 ///
 /// # Errors
-/// [`LocalError`] with line, column, field and what was expected. [`LocalError::Policies`] when
-/// the text has authorization policies or references to them.
+/// [`LocalError`] with line, column, field and what was expected.
 ///
 /// # Example
 /// ```

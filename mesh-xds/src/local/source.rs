@@ -1,17 +1,18 @@
 //! A local file as a source of configuration: read, watched, and read again.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
+use std::string::FromUtf8Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
 
 use super::config::{LocalConfig, MAX_BYTES};
 use super::error::LocalError;
-use super::file_state::{FileState, Stamp};
 use super::parse::parse;
+use crate::watched_file::WatchedFile;
 
 /// How often a file is looked at, unless set otherwise: 500 ms.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -23,10 +24,10 @@ pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// alike. While the file is missing or wrong, the last good content stays in force.
 #[derive(Debug)]
 pub struct LocalSource {
-    path: PathBuf,
+    file: WatchedFile,
     interval: Duration,
     store: Arc<MeshStore>,
-    state: FileState,
+    policies: Option<Arc<PolicyStore>>,
 }
 
 /// What was taken over from a file.
@@ -37,6 +38,8 @@ pub struct Loaded {
     pub workloads: usize,
     /// How many services the store has now.
     pub services: usize,
+    /// How many policies there are now.
+    pub policies: usize,
 }
 
 impl LocalSource {
@@ -44,11 +47,18 @@ impl LocalSource {
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, store: Arc<MeshStore>) -> Self {
         Self {
-            path: path.into(),
+            file: WatchedFile::new(path, MAX_BYTES),
             interval: POLL_INTERVAL,
             store,
-            state: FileState::default(),
+            policies: None,
         }
+    }
+
+    /// Where policies go. Default: nowhere, so that a file with policies is refused.
+    #[must_use]
+    pub fn policies(self, policies: Arc<PolicyStore>) -> Self {
+        let policies = Some(policies);
+        Self { policies, ..self }
     }
 
     /// The time between two looks at the file; default [`POLL_INTERVAL`].
@@ -65,23 +75,13 @@ impl LocalSource {
     ///
     /// Blocks on the file system and on parsing.
     pub fn look(&mut self) -> Option<Result<Loaded, LocalError>> {
-        let before = match std::fs::metadata(&self.path) {
-            Ok(metadata) => metadata,
-            Err(error) => return self.state.look(None).then(|| Err(self.unreadable(error))),
-        };
-        let stamp = Stamp::of(&before);
-        if !self.state.look(Some(stamp)) {
-            return None;
-        }
-        let (text, after) = match self.read(&before) {
-            Ok(read) => read,
-            Err(error) => return Some(Err(error)),
-        };
-        if after != stamp {
-            self.state.unsettle();
-            return None;
-        }
-        Some(parse(&text, &self.file_name()).map(|config| replace(&self.store, config)))
+        let content = self.file.look()?;
+        Some(content.map_err(LocalError::from).and_then(|content| {
+            let text = String::from_utf8(content).map_err(|error| self.not_text(&error))?;
+            let config = parse(&text, &self.file_name())?;
+            let policies = self.policies.as_deref();
+            replace(&self.store, policies, config, &self.file_name())
+        }))
     }
 
     /// Keeps the store up to date until the future is dropped; `report` hears of every change.
@@ -110,54 +110,49 @@ impl LocalSource {
         }
     }
 
-    /// The text, and the stamp of the file after it was read.
-    fn read(&self, metadata: &Metadata) -> Result<(String, Stamp), LocalError> {
-        // Before it is opened: opening a pipe would wait for a writer.
-        if !metadata.is_file() {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "expected a regular file");
-            return Err(self.unreadable(error));
-        }
-        if metadata.len() > MAX_BYTES {
-            return Err(LocalError::TooLong {
-                file: self.file_name(),
-                bytes: metadata.len(),
-            });
-        }
-        self.read_text().map_err(|error| self.unreadable(error))
-    }
-
-    fn read_text(&self) -> io::Result<(String, Stamp)> {
-        let file = File::open(&self.path)?;
-        let mut text = String::new();
-        // One byte more than allowed, so that a file that has grown is refused by the parser.
-        (&file)
-            .take(MAX_BYTES.saturating_add(1))
-            .read_to_string(&mut text)?;
-        Ok((text, Stamp::of(&file.metadata()?)))
-    }
-
-    fn unreadable(&self, source: io::Error) -> LocalError {
+    fn not_text(&self, error: &FromUtf8Error) -> LocalError {
         LocalError::Read {
             file: self.file_name(),
-            source,
+            source: io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
         }
     }
 
     fn file_name(&self) -> String {
-        self.path.display().to_string()
+        self.file.path().display().to_string()
     }
 }
 
-/// Makes the store hold what a configuration says and nothing else.
+/// Makes the stores hold what a configuration says and nothing else; `file_name` is what errors call it.
 ///
-/// For configuration that does not come from a file, such as text within the environment.
-pub fn replace(store: &MeshStore, config: LocalConfig) -> Loaded {
+/// For configuration that does not come from a file, such as text within the environment. Policies
+/// take effect before what they are about.
+///
+/// # Errors
+/// [`LocalError::Policies`] when there are policies and no store for them. Nothing is taken over then.
+pub fn replace(
+    mesh: &MeshStore,
+    policies: Option<&PolicyStore>,
+    config: LocalConfig,
+    file_name: &str,
+) -> Result<Loaded, LocalError> {
     let loaded = Loaded {
         workloads: config.workloads.len(),
         services: config.services.len(),
+        policies: config.policies.len(),
     };
-    store.replace_all(config.workloads, config.services);
-    loaded
+    match policies {
+        Some(policies) => {
+            // None is rejected: each was checked when the configuration was made.
+            let _ = policies.replace_all(config.policies);
+        }
+        None if config.policies.is_empty() => {}
+        None => {
+            let file = file_name.to_owned();
+            return Err(LocalError::Policies { file });
+        }
+    }
+    mesh.replace_all(config.workloads, config.services);
+    Ok(loaded)
 }
 
 #[cfg(test)]

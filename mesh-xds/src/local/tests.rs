@@ -31,7 +31,7 @@ workloads:
   applicationTunnel: {protocol: PROXY, port: 15088}
   waypoint: {destination: net1/10.9.0.1, hboneMtlsPort: 15008}
   networkGateway: {destination: istio-system/gateway.example.org, hboneMtlsPort: 15009}
-  authorizationPolicies: []
+  authorizationPolicies: [ns/selected, istio-system/strict]
   status: Unhealthy
   locality: {region: eu, zone: eu-1, subzone: a}
   capacity: 0
@@ -100,7 +100,7 @@ fn full_workload() -> WorkloadSpec {
         canonical_revision: "v2".into(),
         workload_type: WorkloadType::Pod,
         workload_name: "web".into(),
-        authorization_policies: vec![],
+        authorization_policies: vec!["ns/selected".into(), "istio-system/strict".into()],
         status: WorkloadStatus::Unhealthy,
         cluster_id: "cluster1".into(),
         services: vec![(
@@ -486,21 +486,6 @@ fn repeated_keys_name_both_places() {
 }
 
 #[test]
-fn policies_are_refused_and_not_left_unenforced() {
-    let policy = "policies:\n- name: p\n  rules: [[[{principals: [!Exact a, !Presence []]}]]]\n";
-    let reference = workload_with("  authorizationPolicies: [ns/p]");
-    for (text, line, field) in [
-        (policy, 2, "policies"),
-        (reference.as_str(), 6, "workloads[0].authorizationPolicies"),
-    ] {
-        let error = parse(text, "mesh.yaml").unwrap_err();
-        assert!(matches!(error, LocalError::Policies { .. }), "{error}");
-        let place = error.place().unwrap();
-        assert_eq!((place.line, place.field.as_str()), (line, field));
-    }
-}
-
-#[test]
 fn a_file_without_content_is_refused() {
     for text in ["", "\n", "# comment\n", "---\n", "~\n"] {
         let error = parse(text, "mesh.yaml").unwrap_err();
@@ -526,3 +511,5 @@ fn a_large_file_is_within_the_budget() {
     }
     assert_eq!(parse(&text, "mesh.yaml").unwrap().workloads.len(), 20_000);
 }
+
+mod policies;

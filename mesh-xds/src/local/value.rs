@@ -7,6 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use mesh_core::identity::{SpiffeId, TrustDomain};
 use mesh_core::model::{GatewayDestination, NamespacedHostname, NetworkAddress};
+use mesh_core::name::Name;
 use serde::de::{Deserialize, Deserializer, Error};
 
 /// A value of the model that is written as one text.
@@ -28,6 +29,22 @@ impl<'de, T: FromText> Deserialize<'de> for Text<T> {
 fn expected<T: FromStr>(text: &str, what: &str) -> Result<T, String> {
     text.parse()
         .map_err(|_| format!("expected {what}, got `{text}`"))
+}
+
+/// The key of a policy, `namespace/name`.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct PolicyKey(pub(super) Name);
+
+impl FromText for PolicyKey {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/');
+        let usable = parts.is_some_and(|(namespace, name)| {
+            !namespace.is_empty() && !name.is_empty() && !name.contains('/')
+        });
+        usable
+            .then(|| Self(text.into()))
+            .ok_or_else(|| format!("expected namespace/name of a policy, got `{text}`"))
+    }
 }
 
 impl FromText for IpAddr {

@@ -5,6 +5,9 @@ use std::time::SystemTime;
 use mesh_core::credential::{CertificateSource, Credential};
 use mesh_core::identity::SpiffeId;
 use serde_json::{Value, json};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+use x509_cert::time::Validity;
 
 use super::dump::base64;
 use crate::logging::Chain;
@@ -29,34 +32,54 @@ pub(super) async fn dump(source: &dyn CertificateSource, id: &SpiffeId) -> Value
 }
 
 fn chain(credential: &Credential) -> Vec<Value> {
-    let mut chain: Vec<_> = credential.chain().iter().map(|der| pem(der)).collect();
-    if let Some(Value::Object(leaf)) = chain.first_mut() {
-        leaf.insert(
-            "serialNumber".to_owned(),
-            serial(credential.serial()).into(),
-        );
-        leaf.insert("validFrom".to_owned(), time(credential.not_before()));
-        leaf.insert("expirationTime".to_owned(), time(credential.not_after()));
-    }
-    chain
+    let chain = credential.chain().iter();
+    chain.map(|der| certificate(der)).collect()
 }
 
 fn roots(credential: &Credential) -> Vec<Value> {
     let roots = credential.trust().roots().iter();
-    roots.map(|der| pem(der)).collect()
+    roots.map(|der| certificate(der)).collect()
 }
 
-/// The node proxy shows serial numbers in decimal.
-fn serial(hex: &str) -> String {
-    u128::from_str_radix(hex, 16).map_or_else(|_| format!("0x{hex}"), |number| number.to_string())
+/// A certificate and what a person asks of it first; `istioctl` reads the serial number as a decimal.
+fn certificate(der: &[u8]) -> Value {
+    let parsed = Certificate::from_der(der).ok();
+    let facts = parsed.as_ref().map(Certificate::tbs_certificate);
+    let time = |at: fn(&Validity) -> SystemTime| {
+        facts.map(|facts| Timestamp(at(facts.validity())).to_string())
+    };
+    json!({
+        "pem": pem(der),
+        "serialNumber": facts.map(|facts| decimal(facts.serial_number().as_bytes())),
+        "validFrom": time(|validity| validity.not_before.to_system_time()),
+        "expirationTime": time(|validity| validity.not_after.to_system_time()),
+    })
 }
 
-fn time(time: SystemTime) -> Value {
-    Timestamp(time).to_string().into()
+/// A number of any length in decimal; the most significant byte comes first.
+fn decimal(bytes: &[u8]) -> String {
+    // Digits from the least significant on.
+    let mut digits = vec![0_u32];
+    for byte in bytes {
+        let mut carry = u32::from(*byte);
+        for digit in &mut digits {
+            let value = *digit * 256 + carry;
+            (*digit, carry) = (value % 10, value / 10);
+        }
+        while carry > 0 {
+            digits.push(carry % 10);
+            carry /= 10;
+        }
+    }
+    let text = digits
+        .iter()
+        .rev()
+        .filter_map(|digit| char::from_digit(*digit, 10));
+    text.collect()
 }
 
 /// The base64 form of the PEM text, as the node proxy shows it.
-fn pem(der: &[u8]) -> Value {
+fn pem(der: &[u8]) -> String {
     let body = base64(der);
     let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
     let mut rest = body.as_str();
@@ -70,5 +93,28 @@ fn pem(der: &[u8]) -> Value {
         text.push('\n');
     }
     text.push_str("-----END CERTIFICATE-----\n");
-    json!({ "pem": base64(text.as_bytes()) })
+    base64(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn serial_numbers_are_decimal() {
+        // From `python3 -c 'print(int.from_bytes(bytes.fromhex("..")))'`.
+        for (hex, expected) in [
+            (&[][..], "0"),
+            (&[0], "0"),
+            (&[0xff], "255"),
+            (&[1, 0], "256"),
+            (&[0xff; 8], "18446744073709551615"),
+            (
+                &[0xff; 20],
+                "1461501637330902918203684832716283019655932542975",
+            ),
+        ] {
+            assert_eq!(decimal(hex), expected);
+        }
+    }
 }

@@ -11,10 +11,16 @@ use mesh_core::model::{
 use mesh_core::snapshot::MeshSnapshot;
 use serde_json::{Map, Value, json};
 
+use super::config;
 use crate::config::Settings;
 
 /// Everything.
-pub(super) fn all(snapshot: &MeshSnapshot, settings: &Settings, certificates: Value) -> Value {
+pub(super) fn all(
+    snapshot: &MeshSnapshot,
+    settings: &Settings,
+    policies: Value,
+    certificates: Value,
+) -> Value {
     let mut services: Vec<_> = snapshot.services().collect();
     services.sort_by(|a, b| a.spec().hostname.cmp(&b.spec().hostname));
     let services: Vec<_> = services
@@ -24,11 +30,11 @@ pub(super) fn all(snapshot: &MeshSnapshot, settings: &Settings, certificates: Va
     json!({
         "workloads": snapshot.workloads().map(workload).collect::<Vec<_>>(),
         "services": services,
-        "policies": [],
+        "policies": policies,
         "stagedServices": {},
         "staticConfig": {},
         "version": version(settings),
-        "config": config(settings),
+        "config": config::dump(settings),
         "certificates": certificates,
     })
 }
@@ -37,68 +43,6 @@ fn version(settings: &Settings) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "istioVersion": settings.version,
-    })
-}
-
-fn config(settings: &Settings) -> Value {
-    let Settings {
-        workload,
-        network,
-        node,
-        trust_domain,
-        cluster_id,
-        mesh,
-        dev_ca,
-        ipv6,
-        listen,
-        net,
-        original_source,
-        localhost_app_tunnel,
-        response_baggage,
-        drain_deadline,
-        workers,
-        log_format,
-        log_filter,
-        version: _,
-        ignored,
-    } = settings;
-    json!({
-        "proxyMode": "dedicated",
-        "proxyWorkloadInfo": {
-            "namespace": workload.namespace.as_str(),
-            "name": workload.name.as_str(),
-            "serviceAccount": workload.service_account.as_str(),
-        },
-        "network": network.as_str(),
-        "localNode": node.as_ref().map(|node| node.as_str()),
-        "trustDomain": trust_domain.as_str(),
-        "clusterId": cluster_id.as_str(),
-        "localXds": format!("{mesh:?}"),
-        "devCaDir": dev_ca,
-        "ipv6Enabled": ipv6,
-        "outboundAddr": listen.outbound.to_string(),
-        "inboundPlaintextAddr": listen.inbound_plaintext.to_string(),
-        "inboundAddr": listen.inbound_hbone.to_string(),
-        "socks5Addr": listen.socks5.map(|address| address.to_string()),
-        "adminAddr": listen.admin.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "statsAddr": listen.metrics.to_string(),
-        "readinessAddr": listen.readiness.to_string(),
-        "packetMark": net.sockets.mark,
-        "keepalive": format!("{:?}", net.sockets.keepalive),
-        "userTimeout": format!("{:?}", net.sockets.user_timeout),
-        "poolMaxStreamsPerConn": net.max_streams,
-        "meshAwake": format!("{:?}", net.awake),
-        "poolUnusedReleaseTimeout": format!("{:?}", net.unused_release),
-        "windowSize": net.stream_window,
-        "frameSize": net.frame_size,
-        "requireOriginalSource": original_source,
-        "localhostAppTunnel": localhost_app_tunnel,
-        "enableResponseBaggage": response_baggage,
-        "selfTerminationDeadline": format!("{drain_deadline:?}"),
-        "numWorkerThreads": workers,
-        "logFormat": format!("{log_format:?}"),
-        "logFilter": log_filter,
-        "ignoredVariables": ignored,
     })
 }
 

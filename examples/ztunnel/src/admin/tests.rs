@@ -2,10 +2,11 @@
 
 use std::num::NonZeroUsize;
 
+use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
 use serde_json::json;
 
-use super::{dump, unescape};
+use super::{dump, policies};
 use crate::config::{Env, Settings};
 
 const MESH: &str = "
@@ -21,12 +22,25 @@ workloads:
     ns/web.example.org: {80: 8080}
 services:
 - {name: web, namespace: ns, hostname: web.example.org, vips: [/10.1.0.1], ports: {80: 8080}}
+policies:
+- name: p
+  namespace: ns
+  scope: Namespace
+  action: Allow
+  dryRun: true
+  rules:
+  - - - principals: [!Suffix /sa/x, !Presence []]
+        destinationPorts: [80]
+      - {notNamespaces: [!Exact a], sourceIps: [10.0.0.0/8]}
+      - notServiceAccounts: [{namespace: ns, serviceAccount: b}]
 ";
 
 #[test]
 fn the_dump_has_the_names_that_istioctl_reads() {
     let store = MeshStore::new();
-    mesh_xds::local::replace(&store, mesh_xds::local::parse(MESH, "mesh.yaml").unwrap());
+    let policy_store = PolicyStore::new();
+    let config = mesh_xds::local::parse(MESH, "mesh.yaml").unwrap();
+    mesh_xds::local::replace(&store, Some(&policy_store), config, "mesh.yaml").unwrap();
     let env = Env::of(&[
         ("PROXY_MODE", "dedicated"),
         ("PROXY_WORKLOAD_INFO", "ns/web-1/web"),
@@ -35,7 +49,12 @@ fn the_dump_has_the_names_that_istioctl_reads() {
         ("MESH_DEV_CA_DIR", "ca"),
     ]);
     let settings = Settings::from_env(&env, NonZeroUsize::MIN).unwrap();
-    let dump = dump::all(&store.snapshot(), &settings, json!([]));
+    let dump = dump::all(
+        &store.snapshot(),
+        &settings,
+        policies::dump(&policy_store.index()),
+        json!([]),
+    );
 
     let workload = &dump["workloads"][0];
     for (name, value) in [
@@ -67,6 +86,25 @@ fn the_dump_has_the_names_that_istioctl_reads() {
         assert_eq!(service[name], value, "{name}");
     }
     assert_eq!(dump["config"]["inboundAddr"], "[::]:15008");
+    // The names are those that istioctl's ztunnel-config reads.
+    assert_eq!(
+        dump["policies"],
+        json!([{
+            "name": "p",
+            "namespace": "ns",
+            "scope": "Namespace",
+            "action": "Allow",
+            "rules": [[[
+                {"principals": [{"Presence": []}, {"Suffix": "/sa/x"}], "destinationPorts": [80]},
+                {"notNamespaces": [{"Exact": "a"}], "sourceIps": ["10.0.0.0/8"]},
+                {"notServiceAccounts": [{"namespace": "ns", "serviceAccount": "b"}]},
+            ]]],
+            "dryRun": true,
+        }])
+    );
+    for name in ["stagedServices", "staticConfig", "version", "certificates"] {
+        assert!(dump.get(name).is_some(), "{name}");
+    }
 }
 
 #[test]
@@ -82,9 +120,4 @@ fn base64_is_that_of_rfc_4648() {
     ] {
         assert_eq!(dump::base64(bytes.as_bytes()), text);
     }
-}
-
-#[test]
-fn lists_of_levels_may_come_percent_encoded() {
-    assert_eq!(unescape("info%2Ca%3A%3Ab%3Ddebug"), "info,a::b=debug");
 }

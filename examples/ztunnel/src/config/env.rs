@@ -52,6 +52,23 @@ impl Env {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether a variable is set to nothing, which for some means something.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(String::is_empty)
+    }
+
+    /// The same with values for variables that are not set.
+    pub(crate) fn with_defaults<'a>(
+        mut self,
+        defaults: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Self {
+        for (name, value) in defaults {
+            let entry = self.0.entry(name.clone());
+            entry.or_insert_with(|| value.clone());
+        }
+        self
+    }
+
     /// The names of all variables that are set.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use mesh_hbone::sock::wildcard;
 
 use super::env::{ConfigError, Env};
+use super::proxy_config::ProxyConfig;
 
 /// The addresses of all listeners.
 ///
@@ -16,8 +17,8 @@ use super::env::{ConfigError, Env};
 /// | `MESH_INBOUND_PORT` | 15006 | redirected plain connections to the workload |
 /// | `MESH_HBONE_PORT` | 15008 | HBONE to the workload |
 /// | `UNSTABLE_ENABLE_SOCKS5` | `false` | SOCKS5 on `MESH_SOCKS5_PORT`, 15080, loopback only |
-/// | `MESH_ADMIN_PORT` | 15000 | administration, loopback only |
-/// | `MESH_METRICS_PORT` | 15020 | metrics |
+/// | `MESH_ADMIN_PORT` | `proxyAdminPort`, else 15000 | administration, loopback only |
+/// | `MESH_METRICS_PORT` | `statsPort`, else 15020 | metrics |
 /// | `MESH_READINESS_PORT` | 15021 | readiness |
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Listen {
@@ -32,8 +33,11 @@ pub(crate) struct Listen {
 }
 
 impl Listen {
-    pub(super) fn from_env(env: &Env) -> Result<Self, ConfigError> {
+    pub(super) fn from_env(env: &Env, config: &ProxyConfig) -> Result<Self, ConfigError> {
         let ipv6 = env.switch("IPV6_ENABLED")?.unwrap_or(true);
+        let given = |port: Option<u16>, default| port.filter(|port| *port > 0).unwrap_or(default);
+        let admin_default = given(config.proxy_admin_port, 15000);
+        let metrics_default = given(config.stats_port, 15020);
         let bind: Option<IpAddr> = env.parse("MESH_BIND_ADDRESS", "an IP address")?;
         let everywhere = |port| match bind {
             Some(ip) => SocketAddr::new(ip, port),
@@ -45,7 +49,7 @@ impl Listen {
         let at = |name, default| env.port(name, default).map(everywhere);
         let socks5 = env.switch("UNSTABLE_ENABLE_SOCKS5")?.unwrap_or(false);
         let socks5_port = env.port("MESH_SOCKS5_PORT", 15080)?;
-        let admin = env.port("MESH_ADMIN_PORT", 15000)?;
+        let admin = env.port("MESH_ADMIN_PORT", admin_default)?;
         let mut admin_addresses = vec![SocketAddr::new(private, admin)];
         if ipv6 && bind.is_none() {
             admin_addresses.push(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), admin));
@@ -56,7 +60,7 @@ impl Listen {
             inbound_hbone: at("MESH_HBONE_PORT", 15008)?,
             socks5: socks5.then(|| SocketAddr::new(private, socks5_port)),
             admin: admin_addresses,
-            metrics: at("MESH_METRICS_PORT", 15020)?,
+            metrics: at("MESH_METRICS_PORT", metrics_default)?,
             readiness: at("MESH_READINESS_PORT", 15021)?,
         };
         listen.check_ports()?;

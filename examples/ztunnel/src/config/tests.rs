@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::{Env, LogFormat, MeshSource, Settings};
+use super::{Authority, Env, LocalMesh, LogFormat, Settings, Token};
 
 const LEAST: [(&str, &str); 5] = [
     ("HOME", "/home/me"),
@@ -29,9 +29,15 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(settings.trust_domain.as_str(), "cluster.local");
     assert_eq!(settings.cluster_id, "Kubernetes");
     assert_eq!(
-        settings.mesh,
-        MeshSource::File("mesh.yaml".into(), Duration::from_millis(500))
+        settings.local,
+        Some(LocalMesh::File(
+            "mesh.yaml".into(),
+            Duration::from_millis(500)
+        ))
     );
+    assert_eq!(settings.xds, None);
+    assert_eq!((settings.token, settings.crl), (Token::None, None));
+    assert!(!settings.log_policies);
     let addresses: Vec<_> = settings.listen.ports().collect();
     assert_eq!(
         addresses,
@@ -101,6 +107,8 @@ fn every_variable_has_its_effect() {
         ("ISTIO_META_ISTIO_VERSION", "1.30"),
         ("CA_ADDRESS", "istiod:15012"),
         ("XDS_HEADER_A", "b"),
+        ("CRL_PATH", "/crl"),
+        ("AUTHZ_POLICY_INFO_LOGGING", "true"),
     ])
     .unwrap();
     assert_eq!(settings.network, "net1");
@@ -126,7 +134,9 @@ fn every_variable_has_its_effect() {
     assert!(!settings.localhost_app_tunnel && !settings.response_baggage);
     assert_eq!(settings.log_format, LogFormat::Json);
     assert_eq!(settings.log_filter, "debug,access=off");
-    assert_eq!(settings.dev_ca.to_str(), Some("/srv/ca"));
+    assert_eq!(settings.authority, Authority::Development("/srv/ca".into()));
+    assert_eq!(settings.crl, Some("/crl".into()));
+    assert!(settings.log_policies);
     assert_eq!(settings.version, "1.30");
     assert_eq!(settings.ignored, ["CA_ADDRESS", "XDS_HEADER_A"]);
 }
@@ -208,15 +218,12 @@ fn errors_name_the_variable_and_what_was_expected() {
             "expected namespace/name/service-account",
         ),
         ("ENABLE_PROXY", "false", "ENABLE_PROXY is false"),
-        ("FAKE_CA", "false", "set FAKE_CA=true"),
-        ("FAKE_CA", "", "set FAKE_CA=true"),
         ("FAKE_CA", "yes", "FAKE_CA is `yes`, expected true or false"),
         (
             "LOCAL_XDS",
             "{}",
             "LOCAL_XDS_PATH and LOCAL_XDS are both set",
         ),
-        ("LOCAL_XDS_PATH", "", "set LOCAL_XDS_PATH"),
         (
             "TRUST_DOMAIN",
             "A B",
@@ -282,11 +289,7 @@ fn errors_name_the_variable_and_what_was_expected() {
             "xml",
             "LOG_FORMAT is `xml`, expected plain or json",
         ),
-        (
-            "CRL_PATH",
-            "/crl",
-            "CRL_PATH is set but in this version certificate revocation",
-        ),
+        ("AUTHZ_POLICY_INFO_LOGGING", "1", "expected true or false"),
         (
             "COMPLIANCE_POLICY",
             "pqc",

@@ -6,11 +6,15 @@ use super::env::{ConfigError, Env};
 
 /// The number of worker threads for a machine with `cpus` logical processors.
 ///
-/// `ZTUNNEL_WORKER_THREADS` is a number, a share of the cores (`50%`), or 0 for all cores. Cores
+/// `ZTUNNEL_WORKER_THREADS`, else `concurrency`, is a number, a share of the cores (`50%`), or 0 for all cores. Cores
 /// are `ZTUNNEL_RESOURCE_CPU_LIMIT`, else `ZTUNNEL_CPU_LIMIT`, else `cpus`. Without it: the limit
 /// or the request when a limit is set, else a quarter of the cores, the request, or 2, whichever
 /// is most.
-pub(super) fn workers(env: &Env, cpus: NonZeroUsize) -> Result<NonZeroUsize, ConfigError> {
+pub(super) fn workers(
+    env: &Env,
+    cpus: NonZeroUsize,
+    concurrency: Option<usize>,
+) -> Result<NonZeroUsize, ConfigError> {
     let limit = quantity(env, "ZTUNNEL_RESOURCE_CPU_LIMIT")?;
     let request = quantity(env, "ZTUNNEL_RESOURCE_CPU_REQUEST")?;
     let cpu_limit = quantity(env, "ZTUNNEL_CPU_LIMIT")?;
@@ -23,6 +27,13 @@ pub(super) fn workers(env: &Env, cpus: NonZeroUsize) -> Result<NonZeroUsize, Con
         None => ceil(millicores.div_ceil(4)).max(least).max(2),
     };
     let asked = env.read("ZTUNNEL_WORKER_THREADS", |text| threads(text, millicores))?;
+    let configured = || {
+        concurrency.map(|count| match count {
+            0 => ceil(millicores),
+            count => count.min(MOST),
+        })
+    };
+    let asked = asked.or_else(configured);
     Ok(NonZeroUsize::new(asked.unwrap_or(default)).unwrap_or(NonZeroUsize::MIN))
 }
 
@@ -108,10 +119,23 @@ mod tests {
         ] {
             let cpus = NonZeroUsize::new(cpus).unwrap();
             assert_eq!(
-                workers(&Env::of(&vars), cpus).map(NonZeroUsize::get),
+                workers(&Env::of(&vars), cpus, None).map(NonZeroUsize::get),
                 Ok(want),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn the_mesh_may_say_how_many_threads() {
+        let cpus = NonZeroUsize::new(12).unwrap();
+        for (concurrency, vars, want) in [
+            (5, vec![], 5),
+            (0, vec![], 12),
+            (5, vec![("ZTUNNEL_WORKER_THREADS", "3")], 3),
+        ] {
+            let workers = workers(&Env::of(&vars), cpus, Some(concurrency));
+            assert_eq!(workers.map(NonZeroUsize::get), Ok(want), "{concurrency}");
         }
     }
 
@@ -127,7 +151,7 @@ mod tests {
             ("ZTUNNEL_CPU_LIMIT", "."),
             ("ZTUNNEL_RESOURCE_CPU_LIMIT", "m"),
         ] {
-            let error = workers(&Env::of(&[(name, value)]), NonZeroUsize::MIN).unwrap_err();
+            let error = workers(&Env::of(&[(name, value)]), NonZeroUsize::MIN, None).unwrap_err();
             assert!(
                 error
                     .to_string()

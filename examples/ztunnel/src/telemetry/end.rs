@@ -36,7 +36,7 @@ impl<'a> End<'a> {
             .or_else(|| connection.destination.as_deref().map(Self::of_workload))
     }
 
-    fn of_workload(workload: &'a Workload) -> Self {
+    pub(super) fn of_workload(workload: &'a Workload) -> Self {
         Self {
             workload: workload.workload_name(),
             pod: workload.name(),

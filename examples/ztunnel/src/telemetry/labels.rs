@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use mesh_core::model::Workload;
 use mesh_core::telemetry::{Connection, Direction, Security};
 
 use super::end::{End, destination_identity};
@@ -48,6 +49,15 @@ pub(super) fn write(connection: &Connection, response_flags: &str, to: &mut Stri
         labels.add("destination_region", destination.region);
         labels.add("destination_zone", destination.zone);
     }
+}
+
+/// Writes the labels of a look-up of a host name, in the order of Istio's node proxy.
+pub(super) fn write_lookup(source: Option<&Workload>, hostname: &str, to: &mut String) {
+    let identity = source.and_then(Workload::identity);
+    let source = source.map(End::of_workload).unwrap_or_default();
+    let mut labels = Labels(to);
+    labels.end("source", &source, identity.as_ref());
+    labels.add("hostname", hostname);
 }
 
 struct Labels<'a>(&'a mut String);

@@ -10,6 +10,8 @@ use mesh_core::telemetry::{Closed, Connection, Direction, Event, Security, Telem
 
 use super::{Exposition, Metrics};
 
+mod table;
+
 fn metrics() -> Metrics {
     Metrics::new("v\"1".to_owned(), Arc::default())
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use mesh_authz::guard::Redecider;
 use mesh_core::drain::Drain;
-use mesh_core::resolve::{IllegalPorts, ResolveConfig};
 use mesh_core::telemetry::{Direction, Telemetry};
 use mesh_hbone::awake::{Awake, AwakeDialer};
 use mesh_hbone::proxy::{
-    AcceptOptions, AllowAll, HopConnector, Inbound, InboundOptions, LocalWorkload, MeshResolver,
-    Outbound, Passthrough, Socks5, SystemLookup, TcpAcceptor, TcpDialer, serve,
+    AcceptOptions, HopConnector, Inbound, InboundOptions, LocalWorkload, MeshResolver, Outbound,
+    Passthrough, Socks5, TcpAcceptor, TcpDialer, serve,
 };
 use mesh_hbone::server::{Server, ServerLayer};
 use mesh_hbone::sock::Listener;
@@ -16,8 +16,11 @@ use mesh_hbone::{Client, ClientLayer, ConfigError, Http2Config};
 use tower_layer::Layer;
 
 use super::listeners::Listeners;
+use super::resolution::resolve_config;
 use super::shared::Shared;
+use crate::authorization::PolicyAuthorizer;
 use crate::config::Settings;
+use crate::telemetry::CountedLookup;
 
 type Dialer = AwakeDialer<TcpDialer>;
 type Connector = HopConnector<Dialer, Client<Dialer>>;
@@ -34,9 +37,10 @@ pub(super) struct Services {
     listeners: Listeners,
     shared: Shared,
     awake: Awake,
-    outbound: Outbound<MeshResolver, Connector, SystemLookup>,
-    hbone: Server<Inbound<MeshResolver, AllowAll, Dialer>>,
-    plaintext: Passthrough<MeshResolver, AllowAll, Dialer>,
+    outbound: Outbound<MeshResolver, Connector, CountedLookup>,
+    hbone: Server<Inbound<MeshResolver, PolicyAuthorizer, Dialer>>,
+    plaintext: Passthrough<MeshResolver, PolicyAuthorizer, Dialer>,
+    redecider: Redecider,
 }
 
 impl Services {
@@ -48,6 +52,10 @@ impl Services {
         let settings = &shared.settings;
         let telemetry: Arc<dyn Telemetry> = shared.metrics.clone();
         let resolver = resolver(shared);
+        let log_info = settings.log_policies;
+        let (authorizer, redecider) =
+            PolicyAuthorizer::new(&shared.policies, &shared.store, log_info);
+        shared.metrics.guards().add(authorizer.guard().clone());
         let awake = Awake::new(settings.net.awake);
         let dialer = awake.dialer(TcpDialer::new(settings.net.sockets));
         let client = client(shared, drain)?.layer(dialer.clone());
@@ -62,12 +70,12 @@ impl Services {
         options.preserve_source = preserve(settings, &listeners.inbound_hbone);
         let inbound = Inbound::new(
             resolver.clone(),
-            AllowAll,
+            authorizer.clone(),
             dialer.clone(),
             telemetry.clone(),
         )
         .with_options(options);
-        let mut plaintext = Passthrough::new(resolver, AllowAll, dialer, telemetry);
+        let mut plaintext = Passthrough::new(resolver, authorizer, dialer, telemetry);
         if preserve(settings, &listeners.inbound_plaintext) {
             plaintext = plaintext.preserving_source();
         }
@@ -76,6 +84,7 @@ impl Services {
             hbone: server(shared, drain)?.layer(inbound),
             outbound,
             plaintext,
+            redecider,
             shared: shared.clone(),
             awake,
         })
@@ -83,6 +92,7 @@ impl Services {
 
     /// Starts to serve, on the current runtime.
     pub(super) fn spawn(self, drain: &Drain) {
+        tokio::spawn(self.redecider.run());
         let sockets = self.shared.settings.net.sockets;
         let options =
             |direction| AcceptOptions::new(direction, self.shared.metrics.clone() as Arc<_>);
@@ -129,27 +139,13 @@ fn preserve(settings: &Settings, listener: &Listener) -> bool {
 
 fn resolver(shared: &Shared) -> MeshResolver {
     let settings = &shared.settings;
-    let listen = &settings.listen;
-    let mut config = ResolveConfig::new();
-    config.illegal_ports = IllegalPorts::new(
-        [
-            listen.outbound,
-            listen.inbound_plaintext,
-            listen.inbound_hbone,
-        ]
-        .into_iter()
-        .chain(listen.socks5)
-        .map(|address| address.port()),
-    );
-    config.localhost_app_tunnel = settings.localhost_app_tunnel;
-    config.ipv6 = settings.ipv6;
     let local = LocalWorkload::Pod {
         namespace: settings.workload.namespace.clone(),
         name: settings.workload.name.clone(),
         service_account: settings.workload.service_account.clone(),
         node: settings.node.clone(),
     };
-    MeshResolver::new(shared.store.watch(), config, local)
+    MeshResolver::new(shared.store.watch(), resolve_config(settings), local)
 }
 
 fn http2(settings: &Settings) -> Result<Http2Config, ConfigError> {

@@ -4,27 +4,28 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mesh_authz::store::PolicyStore;
 use mesh_core::credential::CertificateSource;
 use mesh_core::identity::SpiffeId;
 use mesh_core::store::MeshStore;
 use mesh_core::tls::TlsContext;
 use mesh_hbone::ConfigError;
-use mesh_hbone::proxy::SystemLookup;
 use mesh_hbone::server::HandshakeGate;
 
 use crate::config::Settings;
-use crate::telemetry::Metrics;
+use crate::telemetry::{CountedLookup, Metrics};
 
 /// What all workers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Arc<MeshStore>,
+    pub(crate) policies: Arc<PolicyStore>,
     pub(crate) certificates: Arc<dyn CertificateSource>,
     pub(crate) tls: Arc<TlsContext>,
     pub(crate) identity: SpiffeId,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) lookup: SystemLookup,
+    pub(crate) lookup: CountedLookup,
     pub(crate) gate: HandshakeGate,
 }
 

@@ -8,8 +8,11 @@
 )]
 
 mod drain;
+mod explain;
 mod harness;
+mod policies;
 mod reload;
+mod revocation;
 mod start;
 mod telemetry;
 mod traffic;

@@ -42,7 +42,10 @@ fn a_wrong_or_missing_file_leaves_the_last_good_state_in_force() {
             Some("workloads: 7\n"),
             "mesh.yaml:1:12: workloads: expected",
         ),
-        (Some("policies:\n- name: p\n"), "no policy engine"),
+        (
+            Some("policies:\n- name: p\n"),
+            "mesh.yaml:2:3: policies[0]: missing field `namespace`",
+        ),
         (None, "cannot read"),
     ] {
         match text {

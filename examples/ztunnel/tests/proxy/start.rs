@@ -61,7 +61,11 @@ fn a_bad_environment_or_file_refuses_the_start_and_says_where() {
             "shared",
             "shared mode is not available yet, set PROXY_MODE=dedicated",
         ),
-        ("FAKE_CA", "false", "set FAKE_CA=true"),
+        (
+            "FAKE_CA",
+            "maybe",
+            "FAKE_CA is `maybe`, expected true or false",
+        ),
         (
             "RUST_LOG",
             "loud",
@@ -82,14 +86,14 @@ fn a_bad_environment_or_file_refuses_the_start_and_says_where() {
             "/does/not/exist",
             "cannot read /does/not/exist",
         ),
-        ("CRL_PATH", "/crl", "CRL_PATH is set"),
+        ("COMPLIANCE_POLICY", "pqc", "COMPLIANCE_POLICY is set"),
     ] {
         let error = refusal(&mesh, &[(name, value)]);
         assert!(error.contains(says), "{name}={value}: {error}");
     }
     for (text, says) in [
         ("workloads: 7\n", "mesh.yaml:1:12: workloads: expected"),
-        ("policies:\n- name: p\n", "no policy engine"),
+        ("policies:\n- name: p\n", "policies[0]: missing field"),
         ("", "is empty"),
     ] {
         mesh.write(text);
@@ -134,16 +138,16 @@ fn the_mesh_may_be_described_in_the_environment() {
 }
 
 #[test]
-fn variables_that_have_no_effect_yet_are_named_once() {
+fn variables_that_have_no_effect_are_named_once() {
     let mesh = Mesh::new();
     let later = [
-        ("XDS_ADDRESS", "istiod:15012"),
-        ("CA_HEADER_A", "b"),
+        ("CA_ADDRESS", "istiod:15012"),
+        ("XDS_HEADER_A", "b"),
         ("AUTH_TOKEN", ""),
     ];
     let proxy = mesh.proxy(mesh.client, &later);
-    let line = proxy.log_line("variables are set that are not yet used", |_| true);
-    assert_eq!(line["variables"], "CA_HEADER_A XDS_ADDRESS");
+    let line = proxy.log_line("variables are set that are not used", |_| true);
+    assert_eq!(line["variables"], "CA_ADDRESS XDS_HEADER_A");
 }
 
 #[test]

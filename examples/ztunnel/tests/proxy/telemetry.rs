@@ -135,3 +135,27 @@ fn a_peer_without_a_certificate_is_counted_and_logged() {
     let labels = ["reporter=\"destination\"", "response_flags=\"TLS_FAILURE\""];
     assert_eq!(sum(&server, "mesh_connections_rejected_total", &labels), 1);
 }
+
+#[test]
+fn metrics_are_compressed_for_those_who_accept_it() {
+    use std::io::{Read, Write};
+    let mesh = Mesh::new();
+    let proxy = mesh.proxy(mesh.client, &[]);
+    let mut stream = std::net::TcpStream::connect(proxy.at(15020)).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: proxy\r\nAccept-Encoding: gzip\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .unwrap();
+    let head = std::str::from_utf8(&answer[..end]).unwrap();
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    assert!(head.contains("content-type: text/plain"), "{head}");
+    let mut page = String::new();
+    let mut body = flate2::read::GzDecoder::new(&answer[end + 4..]);
+    body.read_to_string(&mut page).unwrap();
+    assert!(page.contains("istio_build{component=\"ztunnel\""), "{page}");
+}

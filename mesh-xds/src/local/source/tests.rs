@@ -66,7 +66,8 @@ fn the_last_good_content_stays_while_the_file_is_wrong_or_missing() {
         loaded,
         Loaded {
             workloads: 1,
-            services: 0
+            services: 0,
+            policies: 0,
         }
     );
     assert_eq!(name_in(&store).as_deref(), Some("a"));

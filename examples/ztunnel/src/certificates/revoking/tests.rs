@@ -1,0 +1,80 @@
+//! Tests with certificates that the test issues.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::credential::{CertificateSource, Credential, FixedSource, RevocationLists};
+use mesh_core::identity::SpiffeId;
+use mesh_core::watch;
+use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
+
+use super::RevokingSource;
+
+const ID: &str = "spiffe://cluster.local/ns/ns/sa/web";
+
+fn id() -> SpiffeId {
+    ID.parse().unwrap()
+}
+
+fn credential() -> Arc<Credential> {
+    let mut ca = CertificateParams::default();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let root = ca.self_signed(&ca_key).unwrap();
+    let issuer = Issuer::new(ca, ca_key);
+    let mut leaf = CertificateParams::default();
+    leaf.subject_alt_names = vec![SanType::URI(ID.try_into().unwrap())];
+    let key = KeyPair::generate().unwrap();
+    let chain = leaf.signed_by(&key, &issuer).unwrap().pem();
+    let [chain, key, root] = [chain, key.serialize_pem(), root.pem()];
+    let credential = Credential::from_pem(chain.as_bytes(), key.as_bytes(), root.as_bytes());
+    Arc::new(credential.unwrap())
+}
+
+/// Different from the default, though as empty.
+fn other_lists() -> RevocationLists {
+    RevocationLists::from_der([]).unwrap()
+}
+
+#[tokio::test]
+async fn a_credential_is_made_once_for_each_state_of_certificate_and_lists() {
+    let (publisher, lists) = watch::channel(RevocationLists::default());
+    let fixed = Arc::new(FixedSource::new([credential()]));
+    let source = RevokingSource::new(fixed.clone(), lists);
+    let first = source.credential(&id()).await.unwrap();
+    let again = source.credential(&id()).await.unwrap();
+    assert_eq!(first.generation(), again.generation());
+
+    publisher.publish(other_lists());
+    let revoked = source.credential(&id()).await.unwrap();
+    assert!(revoked.generation() > first.generation());
+    assert_eq!(revoked.serial(), first.serial());
+
+    fixed.replace(credential());
+    let renewed = source.credential(&id()).await.unwrap();
+    assert!(renewed.generation() > revoked.generation());
+    assert_ne!(renewed.serial(), first.serial());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_sees_renewals_new_lists_and_the_end() {
+    let (publisher, lists) = watch::channel(RevocationLists::default());
+    let fixed = Arc::new(FixedSource::new([credential()]));
+    let source = RevokingSource::new(fixed.clone(), lists);
+    let mut seen = source.watch(&id()).await.unwrap().unwrap();
+    let first = seen.load();
+
+    publisher.publish(other_lists());
+    let revoked = seen.changed().await.unwrap();
+    assert!(revoked.generation() > first.generation());
+    assert_eq!(revoked.serial(), first.serial());
+
+    fixed.replace(credential());
+    let renewed = seen.changed().await.unwrap();
+    assert_ne!(renewed.serial(), first.serial());
+
+    fixed.remove(&id());
+    let end = tokio::time::timeout(Duration::from_secs(60), seen.changed()).await;
+    assert!(end.unwrap().is_err());
+    assert!(source.credential(&id()).await.is_err());
+}

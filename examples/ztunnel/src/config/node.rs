@@ -1,0 +1,169 @@
+//! What the proxy tells the control plane about itself.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::env::{ConfigError, Env};
+use super::mode::WorkloadInfo;
+use super::proxy_config::ProxyConfig;
+
+/// The prefix of variables that become metadata as they are.
+const META: &str = "ISTIO_META_";
+/// The prefix of variables that become metadata as JSON.
+const META_JSON: &str = "ISTIO_METAJSON_";
+
+/// The `node` of discovery requests.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Node {
+    /// `ztunnel~<IP>~<pod>.<namespace>~<namespace>.svc.<cluster domain>`.
+    pub(crate) id: String,
+    /// Names, addresses, and what `ISTIO_META_*` and `ISTIO_METAJSON_*` say.
+    pub(crate) metadata: BTreeMap<String, Value>,
+}
+
+impl Node {
+    /// `POD_NAME` and `POD_NAMESPACE`, else those of the workload; `INSTANCE_IP`, `NODE_NAME`, `CLUSTER_DOMAIN`.
+    pub(super) fn from_env(
+        env: &Env,
+        config: &ProxyConfig,
+        workload: &WorkloadInfo,
+    ) -> Result<Self, ConfigError> {
+        let ips = env.read("INSTANCE_IP", addresses)?;
+        let pod = env.text("POD_NAME").unwrap_or(&workload.name);
+        let namespace = env.text("POD_NAMESPACE").unwrap_or(&workload.namespace);
+        let domain = env.text("CLUSTER_DOMAIN").unwrap_or("cluster.local");
+        let ip = ips
+            .as_ref()
+            .and_then(|ips| ips.first().copied())
+            .unwrap_or(IpAddr::from([1, 1, 1, 1]));
+        let mut metadata = BTreeMap::new();
+        for (name, value) in &config.proxy_metadata {
+            let name = name.strip_prefix(META).unwrap_or(name);
+            metadata.insert(name.to_owned(), value.as_str().into());
+        }
+        for variable in env.names() {
+            let Some(text) = env.text(variable) else {
+                continue;
+            };
+            if let Some(name) = variable.strip_prefix(META) {
+                metadata.insert(name.to_owned(), text.into());
+            } else if let Some(name) = variable.strip_prefix(META_JSON) {
+                let value = env.read(variable, json)?.unwrap_or_default();
+                metadata.insert(name.to_owned(), value);
+            }
+        }
+        let all_ips = ips.unwrap_or_default().into_iter();
+        let all_ips = all_ips.map(|ip| ip.to_string()).collect::<Vec<_>>();
+        for (name, value) in [
+            ("NAME", pod),
+            ("NAMESPACE", namespace),
+            ("INSTANCE_IPS", all_ips.join(",").as_str()),
+            ("NODE_NAME", env.text("NODE_NAME").unwrap_or("")),
+        ] {
+            if !value.is_empty() {
+                metadata.insert(name.to_owned(), value.into());
+            }
+        }
+        Ok(Self {
+            id: format!("ztunnel~{ip}~{pod}.{namespace}~{namespace}.svc.{domain}"),
+            metadata,
+        })
+    }
+}
+
+fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+    let one = |text: &str| text.trim().parse();
+    let all: Result<Vec<IpAddr>, _> = text.split(',').map(one).collect();
+    all.map_err(|_| "an IP address, or several separated by commas".to_owned())
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("JSON ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn node(vars: &[(&str, &str)], metadata: &[(&str, &str)]) -> Result<Node, ConfigError> {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let config = ProxyConfig {
+            proxy_metadata: metadata.iter().map(own).collect(),
+            ..ProxyConfig::default()
+        };
+        let workload = WorkloadInfo {
+            namespace: "ns".into(),
+            name: "web-1".into(),
+            service_account: "web".into(),
+        };
+        Node::from_env(&Env::of(vars), &config, &workload)
+    }
+
+    #[test]
+    fn the_id_has_the_four_parts_of_istio() {
+        for (vars, id) in [
+            (&[][..], "ztunnel~1.1.1.1~web-1.ns~ns.svc.cluster.local"),
+            (
+                &[
+                    ("POD_NAME", "zt-7"),
+                    ("POD_NAMESPACE", "istio-system"),
+                    ("INSTANCE_IP", "10.0.0.7,fd00::7"),
+                    ("CLUSTER_DOMAIN", "example.org"),
+                ][..],
+                "ztunnel~10.0.0.7~zt-7.istio-system~istio-system.svc.example.org",
+            ),
+        ] {
+            assert_eq!(node(vars, &[]).unwrap().id, id);
+        }
+    }
+
+    #[test]
+    fn metadata_comes_from_the_environment_over_the_configuration() {
+        let vars = [
+            ("INSTANCE_IP", "10.0.0.7, fd00::7"),
+            ("NODE_NAME", "node-1"),
+            ("ISTIO_META_CLUSTER_ID", "c1"),
+            ("ISTIO_METAJSON_LABELS", "{\"app\": [\"a\", 1, true, null]}"),
+        ];
+        let config = [
+            ("ISTIO_META_CLUSTER_ID", "c2"),
+            ("ISTIO_META_A", "x"),
+            ("B", "y"),
+        ];
+        let metadata = node(&vars, &config).unwrap().metadata;
+        let expected = json!({
+            "A": "x",
+            "B": "y",
+            "CLUSTER_ID": "c1",
+            "INSTANCE_IPS": "10.0.0.7,fd00::7",
+            "LABELS": {"app": ["a", 1, true, null]},
+            "NAME": "web-1",
+            "NAMESPACE": "ns",
+            "NODE_NAME": "node-1",
+        });
+        assert_eq!(serde_json::to_value(metadata).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_refused_by_name() {
+        for (name, value, says) in [
+            (
+                "INSTANCE_IP",
+                "here",
+                "INSTANCE_IP is `here`, expected an IP",
+            ),
+            (
+                "ISTIO_METAJSON_A",
+                "{",
+                "ISTIO_METAJSON_A is `{`, expected JSON",
+            ),
+        ] {
+            let error = node(&[(name, value)], &[]).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The mesh as the machine itself describes it: a file that is watched, or a text.
+
+use std::sync::Arc;
+
+use mesh_authz::store::PolicyStore;
+use mesh_core::store::MeshStore;
+use mesh_xds::local::{Loaded, LocalError, LocalSource, parse, replace};
+
+use super::problem::problem_with_local;
+use crate::config::{LocalMesh, Settings};
+use crate::telemetry::Metrics;
+
+/// Fills the store for the first time; the file, if there is one, is then to be watched.
+///
+/// # Errors
+/// [`LocalError`] when the description is not there or not right.
+pub(super) fn load(
+    settings: &Settings,
+    store: &Arc<MeshStore>,
+    policies: &Arc<PolicyStore>,
+) -> Result<Option<LocalSource>, LocalError> {
+    match &settings.local {
+        None => Ok(None),
+        Some(LocalMesh::Inline(text)) => {
+            let (name, config) = ("LOCAL_XDS", parse(text, "LOCAL_XDS")?);
+            let loaded = replace(store, Some(policies), config, name)?;
+            say_loaded(settings, store, loaded);
+            Ok(None)
+        }
+        Some(LocalMesh::File(path, interval)) => {
+            let mut source = LocalSource::new(path, store.clone())
+                .policies(policies.clone())
+                .interval(*interval);
+            if let Some(loaded) = source.look() {
+                say_loaded(settings, store, loaded?);
+            }
+            Ok(Some(source))
+        }
+    }
+}
+
+/// Keeps the store up to date until the process ends.
+pub(super) async fn watch(
+    source: LocalSource,
+    settings: Arc<Settings>,
+    store: Arc<MeshStore>,
+    metrics: Arc<Metrics>,
+) {
+    let report = |change: Result<Loaded, LocalError>| {
+        metrics.count_reload(change.is_ok());
+        match change {
+            Ok(loaded) => say_loaded(&settings, &store, loaded),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "mesh not reloaded, the last good state stays in force"
+                );
+            }
+        }
+    };
+    source.watch(report).await;
+}
+
+fn say_loaded(settings: &Settings, store: &MeshStore, loaded: Loaded) {
+    tracing::info!(
+        workloads = loaded.workloads,
+        services = loaded.services,
+        policies = loaded.policies,
+        "mesh loaded"
+    );
+    if let Some(problem) = problem_with_local(settings, store) {
+        tracing::warn!(problem, "the workload of this proxy cannot be served");
+    }
+}
