@@ -44,13 +44,8 @@ impl<V: Clone> Branch<V> {
             self.bitmap |= bit;
             let (before, after) = self.children.split_at(at.min(self.children.len()));
             let new = std::iter::once(Child::Leaf(new));
-            // Exact in size, so that it is collected into one allocation.
-            let children = before
-                .iter()
-                .cloned()
-                .chain(new)
-                .chain(after.iter().cloned());
-            self.children = collect(self.children.len() + 1, children);
+            let children = before.iter().cloned().chain(new);
+            self.children = children.chain(after.iter().cloned()).collect();
             return;
         }
         let Some(child) = Arc::make_mut(&mut self.children).get_mut(at) else {
@@ -99,32 +94,28 @@ impl<V: Clone> Branch<V> {
 
     fn drop_child(&mut self, bit: u64, place: usize) {
         self.bitmap &= !bit;
-        let kept = self.children.iter().enumerate();
-        let kept = kept.filter(|(at, _)| *at != place).map(|(_, child)| child);
-        self.children = collect(self.children.len(), kept.cloned());
+        let (before, rest) = self.children.split_at(place.min(self.children.len()));
+        let after = rest.get(1..).unwrap_or_default();
+        self.children = before.iter().chain(after).cloned().collect();
     }
 }
 
 impl<V: Clone> Values<V> {
     fn append(&mut self, new: Self) {
-        let all = self.as_slice().iter().chain(new.as_slice()).cloned();
-        *self = Self::Many(collect(2, all));
+        let all = self.as_slice().iter().chain(new.as_slice());
+        *self = Self::Many(all.cloned().collect());
     }
 
     /// Removes one of the values; whether any is left.
     fn remove(&mut self, at: usize) -> bool {
-        let others = self.as_slice().iter().enumerate();
-        let others = others.filter(|(other, _)| *other != at);
-        let mut others: Vec<_> = others.map(|(_, value)| value.clone()).collect();
-        match others.len() {
-            0 => return false,
-            1 => {
-                if let Some(last) = others.pop() {
-                    *self = Self::One(last);
-                }
-            }
-            _ => *self = Self::Many(others.into()),
-        }
+        let (before, rest) = self.as_slice().split_at(at.min(self.as_slice().len()));
+        let after = rest.get(1..).unwrap_or_default();
+        let rest = match (before, after) {
+            ([], []) => return false,
+            ([only], []) | ([], [only]) => Self::One(only.clone()),
+            _ => Self::Many(before.iter().chain(after).cloned().collect()),
+        };
+        *self = rest;
         true
     }
 
@@ -134,10 +125,4 @@ impl<V: Clone> Values<V> {
             Self::Many(values) => Arc::make_mut(values).get_mut(at),
         }
     }
-}
-
-fn collect<T>(expected: usize, items: impl Iterator<Item = T>) -> Arc<[T]> {
-    let mut all = Vec::with_capacity(expected);
-    all.extend(items);
-    all.into()
 }

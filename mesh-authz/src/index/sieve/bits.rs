@@ -11,8 +11,11 @@ const SPARSE: usize = 64;
 pub(super) struct Bits([u64; WORDS]);
 
 /// A set of rows that may be small.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Rows {
+    #[default]
+    None,
+    One(u16),
     Few(Vec<u16>),
     Many(Box<Bits>),
 }
@@ -42,6 +45,12 @@ impl Bits {
         }
     }
 
+    fn remove(&mut self, row: usize) {
+        if let Some(word) = self.0.get_mut(row / 64) {
+            *word &= !(1 << (row % 64));
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
@@ -67,16 +76,15 @@ impl Bits {
     }
 }
 
-impl Default for Rows {
-    fn default() -> Self {
-        Self::Few(Vec::new())
-    }
-}
-
 impl Rows {
     pub(super) fn insert(&mut self, row: usize) {
+        let Ok(number) = u16::try_from(row) else {
+            return;
+        };
         match self {
-            Self::Few(rows) if rows.len() < SPARSE => rows.extend(u16::try_from(row)),
+            Self::None => *self = Self::One(number),
+            Self::One(known) => *self = Self::Few(vec![*known, number]),
+            Self::Few(rows) if rows.len() < SPARSE => rows.push(number),
             Self::Few(rows) => {
                 let mut bits = Box::new(Bits::none());
                 for known in rows {
@@ -91,6 +99,8 @@ impl Rows {
 
     pub(super) fn add_to(&self, bits: &mut Bits) {
         match self {
+            Self::None => {}
+            Self::One(row) => bits.insert(usize::from(*row)),
             Self::Few(rows) => rows.iter().for_each(|row| bits.insert(usize::from(*row))),
             Self::Many(rows) => {
                 for (word, more) in bits.0.iter_mut().zip(&rows.0) {
@@ -102,13 +112,9 @@ impl Rows {
 
     pub(super) fn remove_from(&self, bits: &mut Bits) {
         match self {
-            Self::Few(rows) => {
-                for row in rows {
-                    if let Some(word) = bits.0.get_mut(usize::from(*row) / 64) {
-                        *word &= !(1 << (row % 64));
-                    }
-                }
-            }
+            Self::None => {}
+            Self::One(row) => bits.remove(usize::from(*row)),
+            Self::Few(rows) => rows.iter().for_each(|row| bits.remove(usize::from(*row))),
             Self::Many(rows) => {
                 for (word, less) in bits.0.iter_mut().zip(&rows.0) {
                     *word &= !less;

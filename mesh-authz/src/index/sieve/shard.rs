@@ -17,6 +17,8 @@ const FEW: usize = 32;
 #[derive(Clone, Default)]
 pub(super) struct Shard {
     rows: Vec<Row>,
+    /// Versions of the policies of the rows, in order: no two policies of a store have the same.
+    versions: Vec<u64>,
     table: Option<Table>,
 }
 
@@ -33,8 +35,8 @@ impl Shard {
         self.rows.len() >= ROWS
     }
 
-    pub(super) fn has(&self, policy: &Arc<Policy>) -> bool {
-        self.policies().any(|other| Arc::ptr_eq(other, policy))
+    pub(super) fn has(&self, policy: &Policy) -> bool {
+        self.versions.binary_search(&policy.version()).is_ok()
     }
 
     /// The policy of each row.
@@ -53,6 +55,10 @@ impl Shard {
     }
 
     pub(super) fn push(&mut self, keys: &Keys, row: Row) {
+        let version = row.policy().version();
+        if let Err(at) = self.versions.binary_search(&version) {
+            self.versions.insert(at, version);
+        }
         self.rows.push(row);
         match &mut self.table {
             Some(table) => {
