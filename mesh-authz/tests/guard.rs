@@ -550,3 +550,16 @@ fn dry_run_is_reported_at_admission_and_cuts_nothing() {
         ]
     );
 }
+
+/// Places of connections that are gone come after those of the ones that wait.
+#[test]
+fn what_waits_is_not_forgotten_over_empty_places() {
+    let mut world = World::new();
+    let mut lives: Vec<_> = (0..600).map(|_| world.live(UID, &from(None))).collect();
+    lives.truncate(10);
+    world.set_workload(UID, &["shop/late"]);
+    world.run();
+    world.clock.advance(GRACE);
+    world.run();
+    assert!(lives.iter_mut().all(|live| live.poll().is_ready()));
+}

@@ -8,7 +8,7 @@ use super::scope::ScopeIndex;
 use super::snapshot::{Known, PolicyIndex};
 use crate::connection::{Connection, Facts};
 use crate::decision::{AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Verdict};
-use crate::spec::{Action, Scope};
+use crate::spec::Action;
 
 impl PolicyIndex {
     /// Decides about a connection to a workload. Allocates nothing.
@@ -28,7 +28,7 @@ impl PolicyIndex {
         let mut named = Named::default();
         for key in workload.authorization_policies() {
             match self.known(key) {
-                Some(known) => named.add(self, workload, known, &facts),
+                Some(known) => named.add(self, known, &facts),
                 None => named.missing = named.missing.or(Some(key)),
             }
         }
@@ -93,22 +93,8 @@ struct Said<'i> {
 }
 
 impl<'i> Named<'i> {
-    fn add(
-        &mut self,
-        index: &'i PolicyIndex,
-        workload: &Workload,
-        known: &'i Known,
-        facts: &Facts<'_>,
-    ) {
+    fn add(&mut self, index: &'i PolicyIndex, known: &'i Known, facts: &Facts<'_>) {
         let policy = &known.policy;
-        let indexed = match policy.scope() {
-            Scope::Global => true,
-            Scope::Namespace => policy.namespace() == workload.namespace().as_str(),
-            Scope::WorkloadSelector => false,
-        };
-        if indexed {
-            return;
-        }
         let said = match (policy.action(), policy.dry_run()) {
             (Action::Deny, false) => &mut self.deny,
             (Action::Allow, false) => &mut self.allow,

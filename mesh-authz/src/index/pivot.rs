@@ -85,3 +85,6 @@ fn weight(probe: Probe) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

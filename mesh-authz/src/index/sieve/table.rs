@@ -67,19 +67,14 @@ impl Table {
     }
 
     pub(super) fn push(&mut self, keys: &Keys, at: usize, row: &Row) {
-        let mut asked = [false; Dimension::COUNT];
         for field in row.fields() {
+            // Two lists of one dimension, from two clauses, count as one: that lets through more
+            // than the rule, which is looked at in full then.
             let dimension = Dimension::of(&field.values) as usize;
-            if !field.excludes {
-                // A second list of the same dimension is left to the look at the whole rule: bits
-                // cannot say that one value of each must fit.
-                match asked.get_mut(dimension) {
-                    Some(asked) if !*asked => *asked = true,
-                    _ => continue,
-                }
-                if let Some(asking) = self.asking.get_mut(dimension) {
-                    asking.insert(at);
-                }
+            if !field.excludes
+                && let Some(asking) = self.asking.get_mut(dimension)
+            {
+                asking.insert(at);
             }
             each_value(keys, &field.values, |probe, key| {
                 let column = self.columns.entry(key).or_default();
@@ -95,3 +90,6 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
