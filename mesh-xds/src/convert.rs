@@ -12,11 +12,17 @@
 //! Unknown fields are ignored, except in policies, where one could be a condition.
 
 mod address;
+#[cfg(feature = "authz")]
+mod authorization;
 #[cfg(feature = "server")]
 mod encode;
+#[cfg(all(feature = "authz", feature = "server"))]
+mod encode_policy;
 mod error;
 mod field;
 mod gateway;
+#[cfg(feature = "authz")]
+mod known;
 mod names;
 mod service;
 #[cfg(test)]
@@ -24,7 +30,11 @@ mod tests;
 mod workload;
 
 pub use address::{ADDRESS, Addresses};
+#[cfg(feature = "authz")]
+pub use authorization::{AUTHORIZATION, Policies};
 #[cfg(feature = "server")]
 pub use encode::{service_address, workload_address};
+#[cfg(all(feature = "authz", feature = "server"))]
+pub use encode_policy::authorization;
 pub use error::{ConvertError, Problem};
 pub use field::Converter;

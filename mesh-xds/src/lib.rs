@@ -1,6 +1,8 @@
 //! Configuration and certificate sources of a service mesh data plane.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "ads")]
+pub mod ads;
 pub mod apply;
 #[cfg(feature = "control")]
 pub mod control;
@@ -12,6 +14,8 @@ pub mod delta;
 pub mod dev_ca;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(test)]
 mod testing;
 #[cfg(feature = "local")]
