@@ -15,14 +15,9 @@ use super::demand::{ASKS, Ask, Demand};
 use super::driver::{Driver, Outgoing, now};
 use super::node::NodeIdentity;
 use super::observer::{AdsError, AdsObserver, Termination};
-use crate::control::{ControlChannel, ControlEndpoint};
+use super::probe::{Client, MESSAGES};
+use crate::control::ControlEndpoint;
 use crate::delta::{Delta, DeltaConfig, Received, Subscription};
-use crate::wire::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-
-pub(super) type Client = AggregatedDiscoveryServiceClient<ControlChannel>;
-
-/// Requests between the machine and HTTP/2; further ones wait in the machine.
-pub(super) const MESSAGES: usize = 8;
 
 /// The longest response that is read, in bytes: 200 MiB. Source: Istio.
 const RESPONSE: usize = 200 * 1024 * 1024;

@@ -9,9 +9,8 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tonic::metadata::MetadataMap;
 
-use super::client::Client;
 use super::demand::Ask;
-use super::probe::ProbeStream;
+use super::probe::{Client, ProbeStream};
 use crate::delta::{Answer, Delta, DemandId};
 use crate::wire::discovery::DeltaDiscoveryRequest;
 

@@ -6,8 +6,15 @@ use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tracing::debug;
 
-use super::client::{Client, MESSAGES};
+use crate::control::ControlChannel;
+use crate::wire::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use crate::wire::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+
+/// What opens streams.
+pub(super) type Client = AggregatedDiscoveryServiceClient<ControlChannel>;
+
+/// Requests between the machine and HTTP/2; further ones wait in the machine.
+pub(super) const MESSAGES: usize = 8;
 
 /// A stream beside the client's own, which ends when this is dropped.
 pub(super) struct ProbeStream {

@@ -23,7 +23,8 @@ mod accessors;
 
 /// An immutable workload.
 pub struct Workload {
-    uid: Box<str>,
+    /// Shared with the source of configuration that knows the workload by it.
+    uid: Name,
     profile: Arc<Profile>,
     place: Arc<Place>,
     ips: Ips,
@@ -179,7 +180,7 @@ impl Workload {
         let name_len = tail.and_then(|len| u16::try_from(len).ok()).unwrap_or(0);
         let ips: Vec<_> = spec.ips.iter().map(IpAddr::to_canonical).collect();
         Self {
-            uid: spec.uid.as_str().into(),
+            uid: spec.uid,
             ips: match ips.as_slice() {
                 [ip] => Ips::One(*ip),
                 _ => Ips::Many(ips.into()),
