@@ -1,39 +1,48 @@
 //! Read buffers: lent to whoever has bytes to read right now, and to nobody else.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
 /// Bytes of one large read buffer.
 pub(crate) const LARGE: usize = 64 * 1024;
 
-/// Free large buffers that one thread keeps for the next reader.
-const KEPT: usize = 4;
+/// Large buffers that one thread keeps for the next reader, whether their bytes are still in use or
+/// not: 1 MiB. Without them an allocator gives memory back to the operating system and gets it anew
+/// for each read of bulk bytes, at a cost beside which reading itself is cheap.
+const KEPT: usize = 16;
 
 thread_local! {
-    static FREE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static KEEP: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// An empty buffer with room for [`LARGE`] bytes.
 pub(crate) fn take() -> BytesMut {
-    FREE.try_with(|free| free.borrow_mut().pop())
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| BytesMut::with_capacity(LARGE))
+    KEEP.try_with(|keep| {
+        let mut keep = keep.borrow_mut();
+        // Oldest first: its bytes are the first that have been passed on.
+        let free = |buffer: &mut BytesMut| buffer.capacity() >= LARGE || buffer.try_reclaim(LARGE);
+        let at = keep.iter_mut().position(free)?;
+        keep.remove(at)
+    })
+    .ok()
+    .flatten()
+    .unwrap_or_else(|| BytesMut::with_capacity(LARGE))
 }
 
-/// Gives a buffer back. Its memory is reused when nothing else refers to it.
+/// Gives a buffer back, of which bytes may have been split off. Its memory is lent again when nothing
+/// else refers to it.
 pub(crate) fn give(mut buffer: BytesMut) {
     buffer.clear();
-    if buffer.capacity() < LARGE && !buffer.try_reclaim(LARGE) {
-        return;
-    }
-    // A thread that is ending has no free list any more; the buffer is simply freed.
-    let _ = FREE.try_with(|free| {
-        let mut free = free.borrow_mut();
-        if free.len() < KEPT {
-            free.push(buffer);
+    // A thread that is ending keeps no buffers any more; this one is simply freed.
+    let _ = KEEP.try_with(|keep| {
+        let mut keep = keep.borrow_mut();
+        if keep.len() == KEPT {
+            // Whose bytes are in use for so long is of no use here.
+            keep.pop_front();
         }
+        keep.push_back(buffer);
     });
 }
 
@@ -41,12 +50,32 @@ pub(crate) fn give(mut buffer: BytesMut) {
 mod tests {
     use super::*;
 
+    fn kept() -> usize {
+        KEEP.with(|keep| keep.borrow().len())
+    }
+
     #[test]
     fn a_returned_buffer_is_lent_again_and_only_a_few_are_kept() {
         let many: Vec<_> = (0..2 * KEPT).map(|_| take()).collect();
         many.into_iter().for_each(give);
-        assert_eq!(FREE.with(|free| free.borrow().len()), KEPT);
+        assert_eq!(kept(), KEPT);
         assert!(take().capacity() >= LARGE);
-        assert_eq!(FREE.with(|free| free.borrow().len()), KEPT - 1);
+        assert_eq!(kept(), KEPT - 1);
+    }
+
+    #[test]
+    fn memory_is_lent_again_when_its_bytes_have_been_passed_on() {
+        let mut buffer = take();
+        let memory = buffer.as_ptr();
+        buffer.extend_from_slice(&[7; 1000]);
+        let chunk = buffer.split().freeze();
+        give(buffer);
+        let other = take();
+        assert_ne!(other.as_ptr(), memory, "lent while its bytes are in use");
+        assert_eq!(chunk[..], [7; 1000]);
+        drop(chunk);
+        let again = take();
+        assert_eq!((again.as_ptr(), again.len()), (memory, 0));
+        assert!(again.capacity() >= LARGE);
     }
 }

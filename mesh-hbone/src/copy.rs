@@ -5,7 +5,8 @@
 //! copied. A side that cannot take more stops the reading of the other (back-pressure); an end
 //! travels as a half-close; a reset travels as a reset (RFC 9113 §8.5).
 //!
-//! Memory: an idle connection holds no buffer. A direction holds at most one read of
+//! Memory: an idle connection holds no buffer; a thread keeps up to 1 MiB of those that carried bulk
+//! bytes, for whoever reads next. A direction holds at most one read of
 //! 64 KiB; toward a tunnel that does not drain 256 KiB more in its queue, toward a socket that does not
 //! drain at most the stream window of the tunnel.
 

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
 use crate::buffers;
@@ -82,10 +82,21 @@ impl ReadSize {
 impl<S: Socket> End for Plain<S> {
     fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         ready!(self.io.poll_readable(cx))?;
-        let mut buffer = BytesMut::with_capacity(self.reads.bytes());
-        let read = ready!(pin!(self.io.read_buf(&mut buffer)).poll(cx))?;
-        self.reads = self.reads.after(read);
-        Poll::Ready(Ok((read > 0).then(|| buffer.freeze())))
+        let size = self.reads.bytes();
+        let mut buffer = match self.reads {
+            ReadSize::Large => buffers::take(),
+            ReadSize::Small | ReadSize::Medium => BytesMut::with_capacity(size),
+        };
+        let polled = pin!(self.io.read_buf(&mut (&mut buffer).limit(size))).poll(cx);
+        let chunk = match polled {
+            Poll::Ready(Ok(1..)) => Some(buffer.split().freeze()),
+            _ => None,
+        };
+        if self.reads == ReadSize::Large {
+            buffers::give(buffer);
+        }
+        self.reads = self.reads.after(ready!(polled)?);
+        Poll::Ready(Ok(chunk))
     }
 
     fn passed_on(&mut self, _: usize) {}
