@@ -44,6 +44,7 @@ mod build;
 mod config;
 mod error;
 mod file;
+mod merge;
 mod model;
 mod parse;
 mod policy;
@@ -52,7 +53,8 @@ mod source;
 mod tests;
 mod value;
 
-pub use config::{LocalConfig, MAX_BYTES};
+pub use config::{Loaded, LocalConfig, MAX_BYTES};
 pub use error::{LocalError, Place};
+pub use merge::Merger;
 pub use parse::parse;
-pub use source::{Loaded, LocalSource, POLL_INTERVAL, replace};
+pub use source::{LocalSource, POLL_INTERVAL, replace};

@@ -12,6 +12,7 @@ use mesh_core::identity::SpiffeId;
 use mesh_core::store::MeshStore;
 use mesh_core::tls::TlsContext;
 use mesh_hbone::server::HandshakeGate;
+use mesh_xds::ads::Demand;
 
 use crate::config::{Authority, Env, Settings};
 use crate::logging::Log;
@@ -58,11 +59,18 @@ async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
 
     let store = Arc::new(MeshStore::new());
     let policies = Arc::new(PolicyStore::new());
-    mesh::start(&settings, &store, &policies, &metrics)?;
-    drop(state);
-    let shared = shared(settings, store, policies, metrics)?;
+    let mesh = mesh::start(&settings, &store, &policies, &metrics)?;
+    let shared = shared(settings, store, policies, mesh.demand, metrics)?;
     servers::administration(&shared, log, shutdown.clone())?;
     servers::metrics(&shared)?;
+    // Nothing is carried before it is known what policies say.
+    tokio::select! {
+        () = mesh.synced.wait() => drop(state),
+        reason = shutdown.begun() => {
+            tracing::info!(reason, "stopped before the mesh was known");
+            return Ok(());
+        }
+    }
     let (trigger, drain) = drain::channel();
     let workers = Workers::start(&shared, &drain)?;
     drop((drain, proxy));
@@ -107,6 +115,7 @@ fn shared(
     settings: Arc<Settings>,
     store: Arc<MeshStore>,
     policies: Arc<PolicyStore>,
+    demand: Option<Demand>,
     metrics: Arc<Metrics>,
 ) -> Result<Shared, StartError> {
     let workload = &settings.workload;
@@ -122,6 +131,7 @@ fn shared(
         settings,
         store,
         policies,
+        demand,
         certificates,
         identity,
         metrics,

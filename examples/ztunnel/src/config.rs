@@ -21,7 +21,7 @@ use std::time::Duration;
 use mesh_core::identity::TrustDomain;
 use mesh_core::name::Name;
 
-pub(crate) use control_plane::{Token, XdsSettings};
+pub(crate) use control_plane::{ControlPlane, Root, Token, XdsSettings};
 pub(crate) use env::{ConfigError, Env};
 pub(crate) use listen::Listen;
 pub(crate) use mode::WorkloadInfo;

@@ -7,6 +7,7 @@ mod authorization;
 mod certificates;
 mod compression;
 mod config;
+mod control_plane;
 mod drain;
 mod http;
 mod logging;

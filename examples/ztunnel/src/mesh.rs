@@ -2,12 +2,16 @@
 
 mod local;
 mod problem;
+mod xds;
 
 use std::sync::Arc;
 
 use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
+use mesh_xds::ads::Demand;
+use mesh_xds::control::ControlError;
 use mesh_xds::local::LocalError;
+use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::telemetry::Metrics;
@@ -17,8 +21,20 @@ use crate::telemetry::Metrics;
 pub(crate) enum StartError {
     #[error(transparent)]
     Local(#[from] LocalError),
-    #[error("this version cannot ask the control plane at {0}, set LOCAL_XDS_PATH to a file")]
-    NotYet(String),
+    #[error("the settings of the control plane cannot be used")]
+    ControlPlane(#[from] ControlError),
+}
+
+/// Whether the mesh is known as far as it has to be before connections are carried.
+#[derive(Debug)]
+pub(crate) struct Synced(Option<watch::Receiver<bool>>);
+
+/// The description of the mesh as it comes.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    pub(crate) synced: Synced,
+    /// Where what is not known of the mesh can be had.
+    pub(crate) demand: Option<Demand>,
 }
 
 /// Fills the stores, as far as that needs no waiting, and keeps them up to date on the current runtime.
@@ -31,13 +47,35 @@ pub(crate) fn start(
     store: &Arc<MeshStore>,
     policies: &Arc<PolicyStore>,
     metrics: &Arc<Metrics>,
-) -> Result<(), StartError> {
-    if let Some(xds) = &settings.xds {
-        return Err(StartError::NotYet(xds.server.address.clone()));
-    }
+) -> Result<Mesh, StartError> {
     if let Some(file) = local::load(settings, store, policies)? {
         let (settings, store, metrics) = (settings.clone(), store.clone(), metrics.clone());
         tokio::spawn(local::watch(file, settings, store, metrics));
     }
-    Ok(())
+    let Some(control_plane) = &settings.xds else {
+        return Ok(Mesh {
+            synced: Synced(None),
+            demand: None,
+        });
+    };
+    let (synced, demand) = xds::start(control_plane, settings, store, policies, metrics)?;
+    Ok(Mesh {
+        synced: Synced(Some(synced)),
+        demand,
+    })
+}
+
+impl Synced {
+    /// Waits until the mesh is known: until what the control plane said first is applied, rejected
+    /// resources or not.
+    pub(crate) async fn wait(self) {
+        let Some(mut synced) = self.0 else { return };
+        if !*synced.borrow() {
+            tracing::info!("waiting for the control plane");
+        }
+        if synced.wait_for(|synced| *synced).await.is_err() {
+            // The client of the control plane ends with the process only.
+            std::future::pending::<()>().await;
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! that a connection stays on one core.
 
 mod listeners;
+mod on_demand;
 mod resolution;
 mod services;
 mod shared;

@@ -17,3 +17,15 @@ pub struct LocalConfig {
     /// The policies, in the order of the file.
     pub policies: Vec<PolicySpec>,
 }
+
+/// What was taken over from a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// How many workloads the store has now.
+    pub workloads: usize,
+    /// How many services the store has now.
+    pub services: usize,
+    /// How many policies there are now.
+    pub policies: usize,
+}

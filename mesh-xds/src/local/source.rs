@@ -9,8 +9,9 @@ use std::time::Duration;
 use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
 
-use super::config::{LocalConfig, MAX_BYTES};
+use super::config::{Loaded, LocalConfig, MAX_BYTES};
 use super::error::LocalError;
+use super::merge::Merger;
 use super::parse::parse;
 use crate::watched_file::WatchedFile;
 
@@ -28,18 +29,7 @@ pub struct LocalSource {
     interval: Duration,
     store: Arc<MeshStore>,
     policies: Option<Arc<PolicyStore>>,
-}
-
-/// What was taken over from a file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Loaded {
-    /// How many workloads the store has now.
-    pub workloads: usize,
-    /// How many services the store has now.
-    pub services: usize,
-    /// How many policies there are now.
-    pub policies: usize,
+    merger: Option<Merger>,
 }
 
 impl LocalSource {
@@ -51,7 +41,17 @@ impl LocalSource {
             interval: POLL_INTERVAL,
             store,
             policies: None,
+            merger: None,
         }
+    }
+
+    /// Shares the stores with other sources: only what came from the file is removed when the
+    /// file does not have it any more. Default: the stores hold what the file says and nothing
+    /// else.
+    #[must_use]
+    pub fn beside_others(self) -> Self {
+        let merger = Some(Merger::default());
+        Self { merger, ..self }
     }
 
     /// Where policies go. Default: nowhere, so that a file with policies is refused.
@@ -80,7 +80,11 @@ impl LocalSource {
             let text = String::from_utf8(content).map_err(|error| self.not_text(&error))?;
             let config = parse(&text, &self.file_name())?;
             let policies = self.policies.as_deref();
-            replace(&self.store, policies, config, &self.file_name())
+            let name = self.file_name();
+            match &mut self.merger {
+                Some(merger) => merger.merge(&self.store, policies, config, &name),
+                None => replace(&self.store, policies, config, &name),
+            }
         }))
     }
 

@@ -1,10 +1,11 @@
 //! Certificates in the configuration dump.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use mesh_core::credential::{CertificateSource, Credential};
 use mesh_core::identity::SpiffeId;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::time::Validity;
@@ -13,15 +14,19 @@ use super::dump::base64;
 use crate::logging::Chain;
 use crate::timestamp::Timestamp;
 
+/// How long a certificate that is being fetched is waited for.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// The certificate of the workload and its roots, or why there is none. Never the key.
 pub(super) async fn dump(source: &dyn CertificateSource, id: &SpiffeId) -> Value {
-    let (state, chain, roots) = match source.credential(id).await {
-        Ok(credential) => (
+    let (state, chain, roots) = match timeout(PATIENCE, source.credential(id)).await {
+        Err(_) => ("Initializing".to_owned(), vec![], vec![]),
+        Ok(Ok(credential)) => (
             "Available".to_owned(),
             chain(&credential),
             roots(&credential),
         ),
-        Err(error) => (format!("Unavailable: {}", Chain(&error)), vec![], vec![]),
+        Ok(Err(error)) => (format!("Unavailable: {}", Chain(&error)), vec![], vec![]),
     };
     json!([{
         "identity": id.to_string(),

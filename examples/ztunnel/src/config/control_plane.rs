@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
+use super::duration;
 use super::env::{self, ConfigError, Env};
 use super::proxy_config::ProxyConfig;
 
@@ -15,6 +17,9 @@ const DEFAULT_ROOT: &str = "./var/run/secrets/istio/root-cert.pem";
 const DEFAULT_TOKEN: &str = "./var/run/secrets/tokens/istio-token";
 const IN_KUBERNETES: &str = "https://istiod.istio-system.svc:15012";
 const ELSEWHERE: &str = "https://localhost:15012";
+/// What authorities can be asked for.
+const LIFETIMES: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A server of the control plane.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,11 +89,10 @@ impl AuthoritySettings {
                     .to_owned(),
             ));
         }
-        let second = Duration::from_secs(1);
         Ok(Self {
             server: ControlPlane::from_env(env, "CA", env.text("CA_ADDRESS"))?,
             lifetime: env
-                .duration("SECRET_TTL", second)?
+                .read("SECRET_TTL", lifetime)?
                 .unwrap_or(Duration::from_secs(24 * 60 * 60)),
         })
     }
@@ -133,6 +137,11 @@ impl ControlPlane {
             headers: headers(env, &format!("{which}_HEADER_"))?,
         })
     }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = duration::parse(text).filter(|lifetime| LIFETIMES.contains(lifetime));
+    lifetime.ok_or_else(|| "a duration such as 24h, from 1m to 365d".to_owned())
 }
 
 /// The address with a scheme. Without TLS the token would be there for all to read.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use mesh_xds::ads::NodeIdentity;
 use serde_json::Value;
 
 use super::env::{ConfigError, Env};
@@ -17,8 +18,13 @@ const META_JSON: &str = "ISTIO_METAJSON_";
 /// The `node` of discovery requests.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Node {
-    /// `ztunnel~<IP>~<pod>.<namespace>~<namespace>.svc.<cluster domain>`.
-    pub(crate) id: String,
+    /// The pod's name.
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    /// The first address of the pod.
+    pub(crate) address: IpAddr,
+    /// The domain of the cluster.
+    pub(crate) domain: String,
     /// Names, addresses, and what `ISTIO_META_*` and `ISTIO_METAJSON_*` say.
     pub(crate) metadata: BTreeMap<String, Value>,
 }
@@ -67,8 +73,22 @@ impl Node {
             }
         }
         Ok(Self {
-            id: format!("ztunnel~{ip}~{pod}.{namespace}~{namespace}.svc.{domain}"),
+            name: pod.to_owned(),
+            namespace: namespace.to_owned(),
+            address: ip,
+            domain: domain.to_owned(),
             metadata,
+        })
+    }
+
+    /// The same for the client of the control plane.
+    pub(crate) fn identity(&self) -> NodeIdentity {
+        let identity = NodeIdentity::new("ztunnel", &self.name, &self.namespace)
+            .address(self.address)
+            .domain(&self.domain);
+        let metadata = self.metadata.iter();
+        metadata.fold(identity, |identity, (name, value)| {
+            identity.metadata(name, value.clone().into())
         })
     }
 }
@@ -117,7 +137,7 @@ mod tests {
                 "ztunnel~10.0.0.7~zt-7.istio-system~istio-system.svc.example.org",
             ),
         ] {
-            assert_eq!(node(vars, &[]).unwrap().id, id);
+            assert_eq!(node(vars, &[]).unwrap().identity().id(), id);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
-use mesh_xds::local::{Loaded, LocalError, LocalSource, parse, replace};
+use mesh_xds::local::{Loaded, LocalError, LocalSource, Merger, parse, replace};
 
 use super::problem::problem_with_local;
 use crate::config::{LocalMesh, Settings};
@@ -19,18 +19,29 @@ pub(super) fn load(
     store: &Arc<MeshStore>,
     policies: &Arc<PolicyStore>,
 ) -> Result<Option<LocalSource>, LocalError> {
+    // What the control plane knows is not the file's to remove.
+    let beside = settings.xds.is_some();
     match &settings.local {
         None => Ok(None),
         Some(LocalMesh::Inline(text)) => {
             let (name, config) = ("LOCAL_XDS", parse(text, "LOCAL_XDS")?);
-            let loaded = replace(store, Some(policies), config, name)?;
+            let loaded = if beside {
+                Merger::default().merge(store, Some(policies), config, name)?
+            } else {
+                replace(store, Some(policies), config, name)?
+            };
             say_loaded(settings, store, loaded);
             Ok(None)
         }
         Some(LocalMesh::File(path, interval)) => {
-            let mut source = LocalSource::new(path, store.clone())
+            let source = LocalSource::new(path, store.clone())
                 .policies(policies.clone())
                 .interval(*interval);
+            let mut source = if beside {
+                source.beside_others()
+            } else {
+                source
+            };
             if let Some(loaded) = source.look() {
                 say_loaded(settings, store, loaded?);
             }

@@ -4,26 +4,26 @@ use std::sync::Arc;
 
 use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
-use mesh_xds::ads::{AdsClient, AdsError, AdsObserver, NodeIdentity, Termination};
+use mesh_xds::ads::{AdsClient, AdsError, AdsObserver, Demand, Termination};
 use mesh_xds::control::ControlError;
-use mesh_xds::convert::{Addresses, Policies};
+use mesh_xds::convert::{ADDRESS, Addresses, Policies};
 use mesh_xds::delta::{Interest, Received, Subscription};
 use tokio::sync::watch;
 
 use super::problem::problem_with_local;
-use crate::config::{Node, Settings, XdsSettings};
+use crate::config::{Settings, XdsSettings};
 use crate::control_plane::endpoint;
 use crate::telemetry::Metrics;
 
 /// Follows the control plane on the current runtime. The watch turns true when everything that
-/// there is to know at first is known.
+/// there is to know at first is known; what else there is can be demanded.
 pub(super) fn start(
     xds: &XdsSettings,
     settings: &Arc<Settings>,
     store: &Arc<MeshStore>,
     policies: &Arc<PolicyStore>,
     metrics: &Arc<Metrics>,
-) -> Result<watch::Receiver<bool>, ControlError> {
+) -> Result<(watch::Receiver<bool>, Option<Demand>), ControlError> {
     let endpoint = endpoint(&xds.server, settings)?;
     let (synced, is_synced) = watch::channel(false);
     let addresses = Subscription::new(Addresses::new(store.clone()));
@@ -32,7 +32,7 @@ pub(super) fn start(
     } else {
         addresses
     };
-    let client = AdsClient::builder(endpoint, node(&settings.node_info))
+    let client = AdsClient::builder(endpoint, settings.node_info.identity())
         .subscribe(addresses)
         .subscribe(Subscription::new(Policies::new(policies.clone())))
         .observer(Observer {
@@ -43,18 +43,9 @@ pub(super) fn start(
             synced,
         })
         .build();
+    let demand = xds.on_demand.then(|| client.demand(ADDRESS));
     tokio::spawn(client.run());
-    Ok(is_synced)
-}
-
-fn node(node: &Node) -> NodeIdentity {
-    let mut identity = NodeIdentity::new("ztunnel", &node.name, &node.namespace)
-        .address(node.address)
-        .domain(&node.domain);
-    for (name, value) in &node.metadata {
-        identity = identity.metadata(name, value.clone().into());
-    }
-    identity
+    Ok((is_synced, demand))
 }
 
 /// Counts and logs what the client does.
@@ -82,7 +73,9 @@ impl AdsObserver for Observer {
             policies = self.policies.index().len(),
             "mesh synchronized"
         );
-        if let Some(problem) = problem_with_local(&self.settings, &self.store) {
+        let on_demand = self.settings.xds.as_ref().is_some_and(|xds| xds.on_demand);
+        let problem = problem_with_local(&self.settings, &self.store);
+        if let Some(problem) = problem.filter(|_| !on_demand) {
             tracing::warn!(problem, "the workload of this proxy cannot be served");
         }
         self.synced.send_replace(true);

@@ -90,7 +90,6 @@ impl Metrics {
     }
 
     /// What is counted of the control plane.
-    #[cfg(test)]
     pub(crate) fn xds(&self) -> &XdsCounters {
         &self.xds
     }

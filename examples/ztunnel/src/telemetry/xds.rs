@@ -1,12 +1,9 @@
 //! Counters of the connection to the control plane.
-#![expect(
-    dead_code,
-    reason = "the source that counts here comes with the control plane's client"
-)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mesh_xds::ads::Termination;
 use parking_lot::Mutex;
 
 use super::exposition::{Kind, Writer};
@@ -15,27 +12,13 @@ use super::labels::Escaped;
 /// The most type URLs that are told apart; a control plane chooses them.
 const MOST_TYPES: usize = 16;
 
-/// Why a stream to the control plane ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Termination {
-    /// No stream could be established.
-    ConnectionError,
-    /// The stream failed.
-    Error,
-    /// The stream was cut in a way that only asks for another one.
-    Reconnect,
-    /// The server ended it.
-    Complete,
-}
-
-impl Termination {
-    const ALL: [Self; 4] = [
-        Self::ConnectionError,
-        Self::Error,
-        Self::Reconnect,
-        Self::Complete,
-    ];
-}
+/// Why streams end.
+const REASONS: [Termination; 4] = [
+    Termination::ConnectionError,
+    Termination::Error,
+    Termination::Reconnect,
+    Termination::Complete,
+];
 
 /// What is counted of the control plane.
 #[derive(Debug, Default)]
@@ -49,7 +32,7 @@ pub(crate) struct XdsCounters {
 impl XdsCounters {
     /// Counts the end of a stream.
     pub(crate) fn ended(&self, why: Termination) {
-        let counts = Termination::ALL.iter().zip(&self.terminations);
+        let counts = REASONS.iter().zip(&self.terminations);
         for (_, count) in counts.filter(|(each, _)| **each == why) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -74,9 +57,9 @@ impl XdsCounters {
     }
 
     pub(super) fn write(&self, writer: &mut Writer) {
-        let ends = Termination::ALL.iter().zip(&self.terminations);
+        let ends = REASONS.iter().zip(&self.terminations);
         let ends = ends.map(|(why, count)| {
-            let labels = format!("reason=\"{why:?}\"");
+            let labels = format!("reason=\"{}\"", why.as_str());
             (labels, count.load(Ordering::Relaxed))
         });
         writer.metric(

@@ -16,6 +16,7 @@ use mesh_hbone::{Client, ClientLayer, ConfigError, Http2Config};
 use tower_layer::Layer;
 
 use super::listeners::Listeners;
+use super::on_demand::OnDemandResolver;
 use super::resolution::resolve_config;
 use super::shared::Shared;
 use crate::authorization::PolicyAuthorizer;
@@ -37,9 +38,9 @@ pub(super) struct Services {
     listeners: Listeners,
     shared: Shared,
     awake: Awake,
-    outbound: Outbound<MeshResolver, Connector, CountedLookup>,
-    hbone: Server<Inbound<MeshResolver, PolicyAuthorizer, Dialer>>,
-    plaintext: Passthrough<MeshResolver, PolicyAuthorizer, Dialer>,
+    outbound: Outbound<OnDemandResolver, Connector, CountedLookup>,
+    hbone: Server<Inbound<OnDemandResolver, PolicyAuthorizer, Dialer>>,
+    plaintext: Passthrough<OnDemandResolver, PolicyAuthorizer, Dialer>,
     redecider: Redecider,
 }
 
@@ -137,7 +138,7 @@ fn preserve(settings: &Settings, listener: &Listener) -> bool {
     settings.original_source.unwrap_or(listener.transparent)
 }
 
-fn resolver(shared: &Shared) -> MeshResolver {
+fn resolver(shared: &Shared) -> OnDemandResolver {
     let settings = &shared.settings;
     let local = LocalWorkload::Pod {
         namespace: settings.workload.namespace.clone(),
@@ -145,7 +146,9 @@ fn resolver(shared: &Shared) -> MeshResolver {
         service_account: settings.workload.service_account.clone(),
         node: settings.node.clone(),
     };
-    MeshResolver::new(shared.store.watch(), resolve_config(settings), local)
+    let mesh = shared.store.watch();
+    let resolver = MeshResolver::new(mesh.clone(), resolve_config(settings), local);
+    OnDemandResolver::new(resolver, mesh, shared.demand.clone(), settings.clone())
 }
 
 fn http2(settings: &Settings) -> Result<Http2Config, ConfigError> {

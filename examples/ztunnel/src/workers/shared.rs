@@ -11,6 +11,7 @@ use mesh_core::store::MeshStore;
 use mesh_core::tls::TlsContext;
 use mesh_hbone::ConfigError;
 use mesh_hbone::server::HandshakeGate;
+use mesh_xds::ads::Demand;
 
 use crate::config::Settings;
 use crate::telemetry::{CountedLookup, Metrics};
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Arc<MeshStore>,
     pub(crate) policies: Arc<PolicyStore>,
+    /// Where what is not known of the mesh can be had.
+    pub(crate) demand: Option<Demand>,
     pub(crate) certificates: Arc<dyn CertificateSource>,
     pub(crate) tls: Arc<TlsContext>,
     pub(crate) identity: SpiffeId,

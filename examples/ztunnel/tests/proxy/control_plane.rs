@@ -132,7 +132,10 @@ fn traffic_goes_where_the_control_plane_says() {
         let count = metrics.lines().find_map(|line| line.strip_prefix(&sample));
         assert!(count.is_some_and(|count| count != "0"), "{url}: {metrics}");
     }
-    assert!(metrics.contains("istio_xds_message_bytes_total{url="), "{metrics}");
+    assert!(
+        metrics.contains("istio_xds_message_bytes_total{url="),
+        "{metrics}"
+    );
     let (status, _) = client.http("GET", READINESS, "/healthz/ready");
     assert_eq!(status, 200);
 }
@@ -145,11 +148,15 @@ fn a_policy_that_is_pushed_cuts_and_its_removal_restores() {
     echo(mesh.server);
     let mut running = client.connect(mesh.server, APP);
     ping(&mut running, b"before").unwrap();
-    driven.discovery.put_policy(&about_client("try", Action::Deny, true));
+    driven
+        .discovery
+        .put_policy(&about_client("try", Action::Deny, true));
     while !dump(&server).contains("\"try\"") {}
     ping(&mut running, b"still here").unwrap();
 
-    driven.discovery.put_policy(&about_client("no", Action::Deny, false));
+    driven
+        .discovery
+        .put_policy(&about_client("no", Action::Deny, false));
     let cut = std::io::Read::read(&mut running, &mut [0]);
     assert!(cut.map_or(true, |bytes| bytes == 0));
     let line = server.log_line("connection complete", |line| line["error"].is_string());
@@ -189,16 +196,22 @@ fn the_proxy_is_ready_when_it_knows_what_there_is_to_know() {
 #[test]
 fn a_bad_resource_among_good_ones_does_not_keep_the_proxy_from_its_work() {
     let driven = Driven::new();
-    let bad = ServedResource::new(vec![0xff; 8]);
+    let bad = ServedResource::new(ADDRESS, vec![0xff; 8]);
     driven.discovery.put(ADDRESS, "ns/bad", bad);
     let mesh = &driven.mesh;
     let (client, _server) = driven.proxies();
     echo(mesh.server);
     echoes(&client, mesh);
     let line = client.log_line("resource rejected", |_| true);
-    assert_eq!((&line["name"], &line["level"]), (&"ns/bad".into(), &"warn".into()));
+    assert_eq!(
+        (&line["name"], &line["level"]),
+        (&"ns/bad".into(), &"warn".into())
+    );
     let metrics = client.metrics();
-    assert!(metrics.contains("\nmesh_xds_resources_rejected_total 1\n"), "{metrics}");
+    assert!(
+        metrics.contains("\nmesh_xds_resources_rejected_total 1\n"),
+        "{metrics}"
+    );
 }
 
 #[test]
@@ -213,7 +226,9 @@ fn traffic_goes_on_while_the_control_plane_is_away_and_changes_apply_when_it_is_
     client.log_line("the control plane is away", |_| true);
     ping(&mut running, b"while away").unwrap();
     echoes(&client, &driven.mesh);
-    driven.discovery.put_policy(&about_client("later", Action::Allow, false));
+    driven
+        .discovery
+        .put_policy(&about_client("later", Action::Allow, false));
     driven.listening = Some(Listening::start(&driven.discovery, address));
     while !dump(&server).contains("\"later\"") {}
     ping(&mut running, b"after").unwrap();
@@ -238,7 +253,10 @@ fn a_file_and_a_control_plane_go_together() {
     let client = mesh.proxy(mesh.client, &both);
     let server = driven.proxy(mesh.server);
     let all = dump(&client);
-    assert!(all.contains("\"uid\": \"extra\"") && all.contains("\"uid\": \"server\""), "{all}");
+    assert!(
+        all.contains("\"uid\": \"extra\"") && all.contains("\"uid\": \"server\""),
+        "{all}"
+    );
     // The file changes, and nothing of the control plane goes with it.
     mesh.write("{}");
     while dump(&client).contains("\"uid\": \"extra\"") {}

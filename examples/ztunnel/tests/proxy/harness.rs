@@ -170,6 +170,13 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Starts a proxy and waits until it serves.
     fn start(address: Ipv4Addr, environment: &[(String, String)]) -> Self {
+        let proxy = Self::launch(address, environment);
+        proxy.log_line("serving", |_| true);
+        proxy
+    }
+
+    /// Starts a proxy.
+    pub(crate) fn launch(address: Ipv4Addr, environment: &[(String, String)]) -> Self {
         let mut child = command(environment, Path::new("/"))
             .stdout(Stdio::piped())
             .spawn()
@@ -189,13 +196,11 @@ impl Proxy {
             drop(lines);
             to.more.notify_all();
         });
-        let proxy = Self {
+        Self {
             address,
             child,
             log,
-        };
-        proxy.log_line("serving", |_| true);
-        proxy
+        }
     }
 
     /// Waits for a line of the log with this message that satisfies `matches`.

@@ -236,8 +236,8 @@ fn errors_name_the_variable_and_what_was_expected() {
         ),
         (
             "SECRET_TTL",
-            "0s",
-            "SECRET_TTL is `0s`, expected a duration",
+            "59s",
+            "SECRET_TTL is `59s`, expected a duration",
         ),
     ] {
         let error = settings(&[(name, value)]).unwrap_err();
