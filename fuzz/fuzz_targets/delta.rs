@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use mesh_xds::apply::Rejection;
-use mesh_xds::delta::{
-    Applied, Change, Delta, DeltaConfig, Interest, Resources, Subscription,
-};
+use mesh_xds::delta::{Applied, Change, Delta, DeltaConfig, Interest, Resources, Subscription};
 use mesh_xds::wire::discovery::{Any, DeltaDiscoveryResponse, Resource};
 use prost::Message;
 
@@ -30,8 +28,15 @@ struct Piece {
 enum Step {
     Open,
     Close,
-    Receive { resources: Vec<Piece>, removed: Vec<u8>, other_type: bool },
-    Probe { resources: Vec<Piece>, removed: Vec<u8> },
+    Receive {
+        resources: Vec<Piece>,
+        removed: Vec<u8>,
+        other_type: bool,
+    },
+    Probe {
+        resources: Vec<Piece>,
+        removed: Vec<u8>,
+    },
     EndProbe,
     Demand(u8),
     Subscribe(u8),
@@ -117,7 +122,11 @@ fuzz_target!(|input: Input| {
         match step {
             Step::Open => delta.opened(now),
             Step::Close => delta.closed(),
-            Step::Receive { resources, removed, other_type } => {
+            Step::Receive {
+                resources,
+                removed,
+                other_type,
+            } => {
                 delta.receive(response(resources, removed, other_type), now);
             }
             Step::Probe { resources, removed } => {

@@ -4,6 +4,8 @@
 #[cfg(feature = "ads")]
 pub mod ads;
 pub mod apply;
+#[cfg(feature = "ca")]
+pub mod ca;
 #[cfg(feature = "control")]
 pub mod control;
 #[cfg(feature = "delta")]
@@ -14,8 +16,14 @@ pub mod delta;
 pub mod dev_ca;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(any(all(unix, feature = "dev-ca"), feature = "ca"))]
+mod renewal;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(any(all(unix, feature = "dev-ca"), feature = "server"))]
+mod signing;
+#[cfg(any(all(unix, feature = "dev-ca"), feature = "ca", feature = "server"))]
+mod svid;
 #[cfg(test)]
 mod testing;
 #[cfg(feature = "local")]

@@ -4,6 +4,8 @@
 //! For tests, for embedding, for single hosts. It is not meant to serve many proxies: a change
 //! costs a look at all resources for each client.
 //!
+//! [`CaService`] is a certificate authority to serve beside it.
+//!
 //! [`Discovery`] holds the resources and outlives listeners, so a [`ControlServer`] can be stopped
 //! and started again on its port while clients live on. [`Faults`] make it as bad as servers get.
 //!
@@ -22,6 +24,7 @@
 //! # }
 //! ```
 
+mod ca;
 mod discovery;
 mod fault;
 mod listener;
@@ -31,6 +34,7 @@ mod seen;
 mod service;
 mod session;
 
+pub use ca::{CaCall, CaService, CaServiceBuilder};
 pub use discovery::{Discovery, Edit};
 pub use fault::Faults;
 pub use listener::{ControlServer, ControlServerBuilder};

@@ -85,6 +85,12 @@ impl ControlChannel {
         self.sender.is_closed()
     }
 
+    /// Whether both are clones of one connection.
+    #[cfg(feature = "ca")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.origin, &other.origin)
+    }
+
     pub(super) fn roots(&self) -> Option<&[u8]> {
         self.origin.roots.as_deref()
     }

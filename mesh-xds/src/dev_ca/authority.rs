@@ -8,28 +8,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mesh_core::credential::{Credential, TrustBundle};
 use mesh_core::identity::SpiffeId;
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
-};
+use rcgen::{Issuer, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use x509_cert::der::Decode;
 
 use super::DevCaError;
+use crate::{signing, svid};
 
 /// The directory's name below the user's runtime or cache directory.
 const DIRECTORY: &str = "mesh-dev-ca";
 
 /// The authority's name. Files of authorities with another name are not accepted.
 const NAME: &str = "mesh development CA";
-
-const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
-/// How far certificates are back-dated, for peers whose clocks are behind.
-const SKEW: Duration = Duration::from_secs(300);
-
-/// The end of the year 9999, the last that a certificate can name. Source: RFC 5280 4.1.2.5.
-const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A certificate authority for development.
 ///
@@ -90,21 +80,10 @@ impl DevCa {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<Credential, DevCaError> {
-        let mut params = CertificateParams::default();
-        // Without a subject, rcgen marks the names critical, as RFC 5280 4.2.1.6 asks.
-        params.distinguished_name = DistinguishedName::new();
-        let name = id.to_string().try_into().map_err(DevCaError::Issue)?;
-        params.subject_alt_names = vec![SanType::URI(name)];
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        params.use_authority_key_identifier_extension = true;
         let not_after = now.checked_add(lifetime).unwrap_or(self.not_after);
-        params.not_before = date(now.checked_sub(SKEW).unwrap_or(now));
-        params.not_after = date(not_after.min(self.not_after));
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(DevCaError::Issue)?;
+        let params = signing::workload(id, now, not_after.min(self.not_after));
+        let params = params.map_err(DevCaError::Issue)?;
+        let key = svid::new_key().map_err(DevCaError::Issue)?;
         let leaf = params
             .signed_by(&key, &self.issuer)
             .map_err(DevCaError::Issue)?;
@@ -120,7 +99,7 @@ impl DevCa {
     ) -> Result<Self, DevCaError> {
         let parsed =
             x509_cert::Certificate::from_der(&certificate).map_err(|_| DevCaError::Mismatch)?;
-        let mine = ca_params(UNIX_EPOCH)
+        let mine = signing::authority(NAME, UNIX_EPOCH)
             .self_signed(&key)
             .map_err(DevCaError::Issue)?;
         let mine =
@@ -134,7 +113,7 @@ impl DevCa {
         Ok(Self {
             not_after: parsed.validity().not_after.to_system_time(),
             trust: Arc::new(TrustBundle::from_der([certificate]).map_err(DevCaError::Credential)?),
-            issuer: Issuer::new(ca_params(UNIX_EPOCH), key),
+            issuer: Issuer::new(signing::authority(NAME, UNIX_EPOCH), key),
         })
     }
 }
@@ -148,8 +127,8 @@ impl fmt::Debug for DevCa {
 }
 
 pub(super) fn generate(now: SystemTime) -> Result<(KeyPair, rcgen::Certificate), DevCaError> {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(DevCaError::Issue)?;
-    let certificate = ca_params(now)
+    let key = svid::new_key().map_err(DevCaError::Issue)?;
+    let certificate = signing::authority(NAME, now)
         .self_signed(&key)
         .map_err(DevCaError::Issue)?;
     Ok((key, certificate))
@@ -157,24 +136,4 @@ pub(super) fn generate(now: SystemTime) -> Result<(KeyPair, rcgen::Certificate),
 
 pub(super) fn read_key(key: &PrivateKeyDer<'_>) -> Result<KeyPair, rcgen::Error> {
     KeyPair::from_der_and_sign_algo(key, &PKCS_ECDSA_P256_SHA256)
-}
-
-fn ca_params(now: SystemTime) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, NAME);
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.not_before = date(now.checked_sub(SKEW).unwrap_or(now));
-    params.not_after = date(now.checked_add(CA_LIFETIME).unwrap_or(now));
-    params
-}
-
-/// A time as rcgen wants it, whole seconds from 1970 to 9999.
-fn date<T: std::ops::Add<Duration, Output = T> + From<SystemTime>>(time: SystemTime) -> T {
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    T::from(UNIX_EPOCH) + Duration::from_secs(seconds.min(LAST_SECOND))
 }

@@ -1,7 +1,6 @@
 //! The authority as a source of credentials.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +13,7 @@ use mesh_core::watch::{self, Publisher, Watch};
 use parking_lot::{Mutex, RwLock};
 
 use super::{DevCa, DevCaError};
+use crate::renewal::{self, MAX_SLEEP};
 
 /// How many identities one source serves at a time.
 const MAX_IDENTITIES: usize = 4096;
@@ -23,9 +23,6 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Lifetimes that can be asked for.
 const LIFETIMES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 3600);
-
-/// The longest that [`DevCaSource::run`] sleeps: the wall clock may jump, as after a suspend.
-const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 /// A [`CertificateSource`] that asks a [`DevCa`].
 ///
@@ -112,17 +109,12 @@ impl DevCaSourceBuilder {
 impl DevCaSource {
     /// A source with the defaults.
     pub fn builder(ca: DevCa) -> DevCaSourceBuilder {
-        let mut count = 0_u64;
-        let seed = RandomState::new();
         DevCaSourceBuilder {
             ca,
             lifetime: DEFAULT_LIFETIME,
             trust_domains: Vec::new(),
             clock: Arc::new(SystemClock),
-            random: Box::new(move || {
-                count = count.wrapping_add(1);
-                seed.hash_one(count)
-            }),
+            random: Box::new(renewal::seeded()),
         }
     }
 
@@ -211,15 +203,10 @@ impl DevCaSource {
             .ca
             .issue(id, now, self.lifetime)
             .map_err(|error| CertificateError::unavailable(id, error))?;
-        let left = credential
-            .not_after()
-            .duration_since(now)
-            .unwrap_or_default();
-        let permille = 400 + self.random.lock().below(201);
-        let age = left.mul_f64(permille as f64 / 1000.0);
+        let renew_at = renewal::renew_at(&credential, now, &mut **self.random.lock());
         Ok(Current {
             credential: Arc::new(credential),
-            renew_at: now.checked_add(age).unwrap_or(now),
+            renew_at,
         })
     }
 }
