@@ -124,7 +124,7 @@ fn shared(
         &workload.namespace,
         &workload.service_account,
     )?;
-    let certificates = certificates::start(&settings, &metrics)?;
+    let certificates = certificates::start(&settings, &identity, &metrics)?;
     Ok(Shared {
         tls: Arc::new(TlsContext::with_default_provider()?),
         lookup: CountedLookup::new(store.clone(), settings.clone(), metrics.clone()),

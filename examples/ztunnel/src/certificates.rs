@@ -6,9 +6,13 @@ mod revoking;
 use std::sync::Arc;
 
 use mesh_core::credential::CertificateSource;
+use mesh_core::identity::SpiffeId;
+use mesh_xds::ca::{CaError, CaSource};
+use mesh_xds::control::ControlError;
 use mesh_xds::dev_ca::{DevCa, DevCaError, DevCaSource};
 
 use crate::config::{Authority, Settings};
+use crate::control_plane::endpoint;
 use crate::telemetry::Metrics;
 
 use crl::{CrlError, CrlFile};
@@ -23,8 +27,10 @@ pub(crate) enum StartError {
         #[source]
         source: DevCaError,
     },
-    #[error("this version cannot ask the certificate authority at {0}, set FAKE_CA=true")]
-    NotYet(String),
+    #[error("the settings of the certificate authority cannot be used")]
+    ControlPlane(#[from] ControlError),
+    #[error("cannot ask the certificate authority")]
+    Authority(#[from] CaError),
     #[error("CRL_PATH is not usable")]
     Crl(#[from] CrlError),
 }
@@ -35,6 +41,7 @@ pub(crate) enum StartError {
 /// [`StartError`]; nothing is served then.
 pub(crate) fn start(
     settings: &Settings,
+    identity: &SpiffeId,
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn CertificateSource>, StartError> {
     let issued: Arc<dyn CertificateSource> = match &settings.authority {
@@ -54,7 +61,14 @@ pub(crate) fn start(
             source
         }
         Authority::ControlPlane(authority) => {
-            return Err(StartError::NotYet(authority.server.address.clone()));
+            let endpoint = endpoint(&authority.server, settings)?;
+            let (source, worker) = CaSource::builder(endpoint)
+                .lifetime(authority.lifetime)
+                .build()?;
+            tokio::spawn(worker.run());
+            // The first connection need not wait for it.
+            source.prefetch(identity);
+            Arc::new(source)
         }
     };
     let Some(path) = &settings.crl else {
