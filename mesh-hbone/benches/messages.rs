@@ -9,8 +9,8 @@
 //! ```
 //!
 //! `KIND` is `messages` (1 KiB there and back), `up` or `down` (MiB to or from the server); `PATH` is
-//! `hops` or, to compare, `relay`: two relays that only copy. The
-//! instructions of the application at both ends are in it.
+//! `hops` or, to compare, `relay`: two relays that only copy. The instructions of the application at
+//! both ends are in it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
