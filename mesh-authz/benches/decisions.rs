@@ -1,19 +1,15 @@
 //! Decisions per second beside the plain evaluator, changes, and memory. `cargo bench -p mesh-authz`
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::alloc::System;
 use std::sync::Arc;
 
 use divan::counter::ItemsCount;
-use divan::{AllocProfiler, Bencher, black_box};
+use divan::{Bencher, black_box};
 use mesh_authz::spec::{Action, MatchSpec, PolicySpec, RuleSpec, Scope, StringMatch};
 use mesh_authz::store::{PolicyStore, Update};
 use mesh_authz::{Connection, PolicyIndex, Verdict, plain};
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::{Workload, WorkloadSpec};
-
-#[global_allocator]
-static ALLOCATOR: AllocProfiler<System> = AllocProfiler::new(System);
 
 fn main() {
     divan::main();
@@ -140,6 +136,24 @@ fn none_matching(bencher: Bencher<'_, '_>, policies: u32) {
     decide(bencher, policies, mixed);
 }
 
+/// Each decision about another peer: what is looked up is not what was looked up last.
+#[divan::bench(args = SIZES, sample_size = 4096)]
+fn none_matching_many_peers(bencher: Bencher<'_, '_>, policies: u32) {
+    let index = store(policies, mixed).index();
+    let ids = (0..4096).map(|at| format!("spiffe://cluster.local/ns/shop-{}/sa/{at}", at % 64));
+    let ids: Vec<SpiffeId> = ids.map(|id| id.parse().unwrap()).collect();
+    let (workload, mut turn) = (workload(), 0);
+    bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
+        turn += 1;
+        let mut connection = connection(ids.get(turn % ids.len()).unwrap());
+        connection.source = std::net::Ipv4Addr::from(0x0a00_0000 + (turn as u32 & 0xffff)).into();
+        matches!(
+            index.decide(&workload, black_box(&connection)).verdict,
+            Verdict::Allow(_)
+        )
+    });
+}
+
 #[divan::bench(args = SIZES)]
 fn none_matching_principals(bencher: Bencher<'_, '_>, policies: u32) {
     decide(bencher, policies, principal);
@@ -192,7 +206,7 @@ fn change_one_only_excluding(bencher: Bencher<'_, '_>, policies: u32) {
     change(bencher, policies, excluding);
 }
 
-/// A first sync; its column of allocations shows the memory of policies and index.
+/// A first sync. What it takes in memory is in `tests/memory.rs`.
 #[divan::bench(args = [10_000], sample_count = 3, sample_size = 1)]
 fn first_sync(bencher: Bencher<'_, '_>, policies: u32) {
     bencher

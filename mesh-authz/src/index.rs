@@ -10,10 +10,11 @@
 //! | level | structure |
 //! |---|---|
 //! | policy by key | persistent hash trie |
-//! | rules of one scope and action | [`rules`]: hash trie of pivots, sieve for the rest; up to 16 rules one by one |
+//! | rules of one scope and action | [`rules`]: hash trie of pivots behind a filter, sieve for the rest; up to 16 rules one by one |
 //! | scope | one for all workloads, one for each namespace; policies with a selector by key |
 
 mod decide;
+mod filter;
 mod keys;
 mod pivot;
 mod probe;

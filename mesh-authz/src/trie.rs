@@ -86,11 +86,17 @@ impl<V> Trie<V> {
     }
 
     /// All values, in no particular order.
-    pub(crate) fn iter(&self) -> Iter<'_, V> {
-        Iter {
-            branches: vec![self.root.children.iter()],
-            values: [].iter(),
-        }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &V> {
+        self.leaves().flat_map(|leaf| leaf.values.as_slice())
+    }
+
+    /// All hashes, in no particular order.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.leaves().map(|leaf| leaf.hash)
+    }
+
+    fn leaves(&self) -> Leaves<'_, V> {
+        Leaves(vec![self.root.children.iter()])
     }
 }
 
@@ -122,25 +128,19 @@ impl<V> Values<V> {
     }
 }
 
-/// The values of a trie.
-pub(crate) struct Iter<'a, V> {
-    branches: Vec<std::slice::Iter<'a, Child<V>>>,
-    values: std::slice::Iter<'a, V>,
-}
+/// The leaves of a trie: what is left of each branch on the way to the next.
+struct Leaves<'a, V>(Vec<std::slice::Iter<'a, Child<V>>>);
 
-impl<'a, V> Iterator for Iter<'a, V> {
-    type Item = &'a V;
+impl<'a, V> Iterator for Leaves<'a, V> {
+    type Item = &'a Leaf<V>;
 
-    fn next(&mut self) -> Option<&'a V> {
+    fn next(&mut self) -> Option<&'a Leaf<V>> {
         loop {
-            if let Some(value) = self.values.next() {
-                return Some(value);
-            }
-            match self.branches.last_mut()?.next() {
-                Some(Child::Leaf(leaf)) => self.values = leaf.values.as_slice().iter(),
-                Some(Child::Branch(branch)) => self.branches.push(branch.children.iter()),
+            match self.0.last_mut()?.next() {
+                Some(Child::Leaf(leaf)) => return Some(leaf),
+                Some(Child::Branch(branch)) => self.0.push(branch.children.iter()),
                 None => {
-                    self.branches.pop();
+                    self.0.pop();
                 }
             }
         }

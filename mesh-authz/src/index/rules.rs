@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::filter::Filter;
 use super::keys::Keys;
 use super::pivot::pivots;
 use super::probe::{Probe, each_value};
@@ -29,6 +30,8 @@ pub(super) struct RuleIndex {
     /// Whether rules are filed under pivots, and not all in the sieve.
     filed: bool,
     pivots: Trie<Candidate>,
+    /// The keys of `pivots`.
+    filter: Filter,
     /// The probes that find something, in order, each with the number of its keys.
     probes: Arc<Vec<(Probe, usize)>>,
     sieve: Sieve,
@@ -55,8 +58,14 @@ impl RuleIndex {
     /// A rule that matches.
     pub(super) fn find(&self, keys: &Keys, facts: &Facts<'_>) -> Option<RuleRef<'_>> {
         let filed = self.probes.iter().find_map(|(probe, _)| {
-            let found = self.pivots.get(probe.key(keys, facts)?);
-            found.iter().find_map(|candidate| candidate.matches(facts))
+            let key = probe.key(keys, facts)?;
+            if !self.filter.may_have(key) {
+                return None;
+            }
+            self.pivots
+                .get(key)
+                .iter()
+                .find_map(|candidate| candidate.matches(facts))
         });
         filed.or_else(|| self.sieve.find(keys, facts))
     }
@@ -94,6 +103,11 @@ impl RuleIndex {
                     rule: number,
                 };
                 self.pivots.insert(key, candidate);
+                if self.filter.is_full() {
+                    self.filter = Filter::of(self.pivots.hashes(), self.pivots.len());
+                } else {
+                    self.filter.insert(key);
+                }
                 self.count(probe);
             }
         }
