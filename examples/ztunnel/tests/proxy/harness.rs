@@ -169,7 +169,7 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Starts a proxy and waits until it serves.
-    fn start(address: Ipv4Addr, environment: &[(String, String)]) -> Self {
+    pub(crate) fn start(address: Ipv4Addr, environment: &[(String, String)]) -> Self {
         let proxy = Self::launch(address, environment);
         proxy.log_line("serving", |_| true);
         proxy
@@ -201,6 +201,13 @@ impl Proxy {
             child,
             log,
         }
+    }
+
+    /// Waits for any line of the log that satisfies `matches`.
+    pub(crate) fn log_any(&self, matches: impl Fn(&Value) -> bool) -> Value {
+        self.log_until("such a line", |lines| {
+            lines.iter().find(|line| matches(line)).cloned()
+        })
     }
 
     /// Waits for a line of the log with this message that satisfies `matches`.

@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod control;
 mod control_plane;
 mod drain;
 mod explain;

@@ -1,0 +1,8 @@
+//! The proxy under a control plane: discovery and certificates over gRPC and TLS.
+
+mod certificates;
+mod networks;
+mod outages;
+mod plane;
+mod policies;
+mod resources;
