@@ -14,6 +14,7 @@
 mod address;
 #[cfg(feature = "authz")]
 mod authorization;
+mod draft;
 #[cfg(feature = "server")]
 mod encode;
 #[cfg(all(feature = "authz", feature = "server"))]
@@ -24,6 +25,7 @@ mod gateway;
 #[cfg(feature = "authz")]
 mod known;
 mod names;
+mod scan;
 mod service;
 #[cfg(test)]
 mod tests;

@@ -37,12 +37,35 @@ impl PortMap {
 /// service ports wins.
 impl FromIterator<(u16, u16)> for PortMap {
     fn from_iter<I: IntoIterator<Item = (u16, u16)>>(pairs: I) -> Self {
-        let sorted: std::collections::BTreeMap<_, _> = pairs.into_iter().collect();
-        Self(
-            sorted
-                .into_iter()
-                .map(|(port, target)| (port, NonZeroU16::new(target)))
-                .collect(),
-        )
+        let target = |(port, target)| (port, NonZeroU16::new(target));
+        let mut sorted: Vec<_> = pairs.into_iter().map(target).collect();
+        sorted.sort_by_key(|(port, _)| *port);
+        sorted.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                *kept = *later;
+            }
+            same
+        });
+        Self(sorted.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PortMap;
+
+    #[test]
+    fn pairs_are_sorted_and_the_last_of_equal_ports_wins() {
+        let map: PortMap = [(90, 3), (80, 1), (90, 0), (80, 2), (70, 7), (80, 4)]
+            .into_iter()
+            .collect();
+        let pairs: Vec<_> = map
+            .iter()
+            .map(|(port, target)| (port, target.map_or(0, u16::from)))
+            .collect();
+        assert_eq!(pairs, [(70, 7), (80, 4), (90, 0)]);
+        assert_eq!(map.target(90), Some(None));
+        assert_eq!(map.target(91), None);
     }
 }

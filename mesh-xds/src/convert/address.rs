@@ -7,6 +7,7 @@ use mesh_core::name::Name;
 use mesh_core::store::{Batch, Update};
 use prost::Message;
 
+use super::draft::Draft;
 use super::error::ConvertError;
 use super::field::Converter;
 use crate::apply::{Apply, Rejection};
@@ -41,6 +42,10 @@ impl<S: Apply<Batch>> Addresses<S> {
 
 fn convert(converter: &mut Converter, incoming: Incoming) -> Result<Converted, ConvertError> {
     use wire::address::Type;
+    if let Some(draft) = Draft::read(&incoming.body) {
+        let spec = converter.draft(draft, Some(incoming.name));
+        return spec.map(Converted::Workload);
+    }
     match wire::Address::decode(incoming.body)?.r#type {
         Some(Type::Workload(workload)) => converter
             .workload(workload, Some(incoming.name))

@@ -8,8 +8,9 @@ use mesh_core::model::{
 };
 use mesh_core::name::Name;
 
+use super::draft::Draft;
 use super::error::{ConvertError, Problem};
-use super::field::{Converter, ip, known_or_reject, port, ports};
+use super::field::{Converter, known_or_reject, port};
 use crate::wire::workload as wire;
 
 /// The trust domain of a workload that names none.
@@ -31,17 +32,25 @@ impl Converter {
         from: wire::Workload,
         key: Option<Name>,
     ) -> Result<WorkloadSpec, ConvertError> {
+        self.draft(Draft::of(&from)?, key)
+    }
+
+    pub(super) fn draft(
+        &mut self,
+        from: Draft<'_>,
+        key: Option<Name>,
+    ) -> Result<WorkloadSpec, ConvertError> {
         if from.uid.is_empty() {
             return Err(Problem::Missing.of("uid"));
         }
         let uid = match key {
-            Some(key) if key == from.uid.as_str() => key,
-            Some(_) => return Err(ConvertError::Key(from.uid)),
-            None => from.uid.as_str().into(),
+            Some(key) if key == from.uid => key,
+            Some(_) => return Err(ConvertError::Key(from.uid.to_owned())),
+            None => from.uid.into(),
         };
-        let ips = from.addresses.iter().map(|bytes| ip(bytes, "addresses"));
+        let policies = from.authorization_policies.iter();
         Ok(WorkloadSpec {
-            ips: ips.collect::<Result<_, _>>()?,
+            ips: from.ips,
             tunnel_protocol: tunnel_protocol(from.tunnel_protocol)?,
             network_mode: network_mode(from.network_mode)?,
             waypoint: self.gateway(from.waypoint, "waypoint")?,
@@ -50,29 +59,25 @@ impl Converter {
             application_tunnel: from.application_tunnel.map(tunnel).transpose()?,
             workload_type: self.workload_type(from.workload_type),
             status: self.status(from.status),
-            locality: from.locality.map_or_else(Locality::default, |at| Locality {
-                region: self.name(&at.region),
-                zone: self.name(&at.zone),
-                subzone: self.name(&at.subzone),
-            }),
+            locality: Locality {
+                region: self.name(from.region),
+                zone: self.name(from.zone),
+                subzone: self.name(from.subzone),
+            },
             // Of pods no two have the same: not worth a place among the names that are shared.
             name: from.name.into(),
-            namespace: self.name(&from.namespace),
-            trust_domain: self.name_or(&from.trust_domain, TRUST_DOMAIN),
-            service_account: self.name_or(&from.service_account, SERVICE_ACCOUNT),
-            network: self.name(&from.network),
-            hostname: self.name(&from.hostname),
+            namespace: self.name(from.namespace),
+            trust_domain: self.name_or(from.trust_domain, TRUST_DOMAIN),
+            service_account: self.name_or(from.service_account, SERVICE_ACCOUNT),
+            network: self.name(from.network),
+            hostname: self.name(from.hostname),
             native_tunnel: from.native_tunnel,
-            node: self.name(&from.node),
-            canonical_name: self.name(&from.canonical_name),
-            canonical_revision: self.name(&from.canonical_revision),
-            workload_name: self.name(&from.workload_name),
-            authorization_policies: from
-                .authorization_policies
-                .iter()
-                .map(|key| self.name(key))
-                .collect(),
-            cluster_id: self.name_or(&from.cluster_id, CLUSTER),
+            node: self.name(from.node),
+            canonical_name: self.name(from.canonical_name),
+            canonical_revision: self.name(from.canonical_revision),
+            workload_name: self.name(from.workload_name),
+            authorization_policies: policies.map(|key| self.name(key)).collect(),
+            cluster_id: self.name_or(from.cluster_id, CLUSTER),
             capacity: from.capacity.unwrap_or(1),
             uid,
         })
@@ -81,17 +86,11 @@ impl Converter {
     /// The services of a workload in the order of their keys, so that equal ones are equal.
     fn services(
         &mut self,
-        from: impl IntoIterator<Item = (String, wire::PortList)>,
+        from: Vec<(&str, PortMap)>,
     ) -> Result<Vec<(NamespacedHostname, PortMap)>, ConvertError> {
-        let mut services = Vec::new();
-        for (key, list) in from {
-            let key = self.service_key(&key, "services")?;
-            let map = ports(
-                &list.ports,
-                "services.ports.service_port",
-                "services.ports.target_port",
-            )?;
-            services.push((key, map));
+        let mut services = Vec::with_capacity(from.len());
+        for (key, map) in from {
+            services.push((self.service_key(key, "services")?, map));
         }
         services.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Ok(services)

@@ -63,7 +63,8 @@ pub(super) fn named<'a>(
     requests
 }
 
-/// Requests that subscribe to names: the first as given, further ones when it gets too long.
+/// Requests that subscribe to names: the first as given, further ones when it gets too long. Each
+/// has a name as long as there are names: a first request without any would subscribe to all.
 pub(super) fn subscribe<'a>(
     first: DeltaDiscoveryRequest,
     names: impl Iterator<Item = &'a Name>,
@@ -77,8 +78,10 @@ pub(super) fn subscribe<'a>(
     let mut requests = vec![first];
     for name in names {
         let bytes = text_bytes(name.len());
-        let full = room < bytes;
-        if full {
+        let has_names = requests
+            .last()
+            .is_some_and(|last| !last.resource_names_subscribe.is_empty());
+        if room < bytes && has_names {
             room = limit.saturating_sub(further.encoded_len());
             requests.push(further.clone());
         }

@@ -106,6 +106,20 @@ fn names_on_demand_are_subscribed_in_as_many_requests_as_it_takes() {
 }
 
 #[test]
+fn a_limit_below_any_request_does_not_turn_names_into_a_wildcard() {
+    let mut config = tight();
+    config.request_bytes = 1;
+    let names = ["a", "b"].map(Into::into).to_vec();
+    let mut client = Client::with(Interest::Named(names), config);
+    let requests = client.open();
+    let names: Vec<_> = requests
+        .iter()
+        .map(|r| r.resource_names_subscribe.len())
+        .collect();
+    assert_eq!(names, [1, 1]);
+}
+
+#[test]
 fn nothing_in_doubt_is_removed_by_waiting() {
     let (mut client, _) = reconnected();
     client.receive(response(Vec::new(), &[]));
