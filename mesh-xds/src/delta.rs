@@ -29,7 +29,8 @@
 //! doubt, with the usual server exactly those that are gone, are asked for by name, on a stream of
 //! their own, a *probe*: subscribing to names on the wildcard stream itself makes some versions of
 //! Istio's control plane announce everything else as removed. The answer to a named subscription
-//! is definite, a resource or a removal. Only a removal removes. So:
+//! is definite, a resource or a removal. Only a removal removes, and only the wildcard stream ends the
+//! doubt about what exists: until that has sent it, the server would not announce its removal. So:
 //!
 //! - a resource that exists is never removed, however the server splits, orders and delays;
 //! - one that was removed goes as soon as a probe is answered: after the quiet time and one round

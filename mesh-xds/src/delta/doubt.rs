@@ -11,6 +11,9 @@ use super::DeltaConfig;
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
     names: HashSet<Name>,
+    /// Existed when a probe asked. Still in doubt: were they removed before the stream brings them,
+    /// the server would have nothing to take back.
+    existed: HashSet<Name>,
     ask_at: Option<Instant>,
     failures: u32,
 }
@@ -21,18 +24,28 @@ impl Doubt {
         Self {
             ask_at: (!left_out.is_empty()).then(|| now + config.first_response),
             names: left_out.into_iter().collect(),
+            existed: HashSet::new(),
             failures: 0,
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.existed.is_empty()
+    }
+
     /// The server said something about the resource.
     pub(super) fn mentioned(&mut self, name: &str) -> bool {
-        !self.names.is_empty() && self.names.remove(name)
+        !self.is_empty() && (self.names.remove(name) || self.existed.remove(name))
+    }
+
+    /// A probe says that the resource exists.
+    pub(super) fn exists(&mut self, name: &str) {
+        self.existed.extend(self.names.take(name));
     }
 
     /// The server said something about the type.
     pub(super) fn heard(&mut self, now: Instant, quiet: Duration) {
-        self.ask_at = (!self.names.is_empty()).then(|| now + quiet);
+        self.ask_at = (!self.is_empty()).then(|| now + quiet);
     }
 
     /// When to ask, unless the server says something before.
@@ -41,21 +54,25 @@ impl Doubt {
     }
 
     /// The names to ask for, in a stable order.
-    pub(super) fn names(&self) -> Vec<Name> {
+    pub(super) fn names(&mut self) -> Vec<Name> {
+        if self.names.is_empty() {
+            self.names = std::mem::take(&mut self.existed);
+        }
         let mut names: Vec<_> = self.names.iter().cloned().collect();
         names.sort_unstable();
         names
     }
 
-    /// A probe is over; what is left is asked for again, at once when all that it asked for has
-    /// been answered.
+    /// A probe is over; what is left is asked for: at once what has not been asked for yet, after a
+    /// pause what existed or was not answered.
     pub(super) fn probed(&mut self, answered: bool, now: Instant, pause: Duration) {
         self.failures = if answered { 0 } else { self.failures + 1 };
         let pause = match self.failures {
+            0 if self.names.is_empty() => pause,
             0 => Duration::ZERO,
             failures => pause * 2_u32.pow((failures - 1).min(4)),
         };
-        self.ask_at = (!self.names.is_empty()).then(|| now + pause);
+        self.ask_at = (!self.is_empty()).then(|| now + pause);
     }
 }
 

@@ -215,7 +215,7 @@ impl Delta {
             return None;
         }
         let due = |kind: &Kind| kind.doubt.ask_at().is_some_and(|at| at <= now);
-        let (at, kind) = self.kinds.iter().enumerate().find(|(_, k)| due(k))?;
+        let (at, kind) = self.kinds.iter_mut().enumerate().find(|(_, k)| due(k))?;
         let mut first = kind.request();
         first.node = Some(self.config.node.clone());
         let names = kind.doubt.names();
@@ -238,8 +238,8 @@ impl Delta {
 
     /// Takes a response to a probe; the acknowledgement to send.
     ///
-    /// Removals count for what is in doubt. Resources exist, and are not applied: the other stream
-    /// brings them, in an order with their later changes.
+    /// Removals count for what is in doubt. Resources exist and are not applied: the other stream
+    /// brings them, in an order with their later changes. Until it does they stay in doubt.
     pub fn probe_received(
         &mut self,
         response: DeltaDiscoveryResponse,
@@ -254,7 +254,7 @@ impl Delta {
         reply.response_nonce = response.nonce;
         for resource in &response.resources {
             probe.unanswered.remove(resource.name.as_str());
-            kind.doubt.mentioned(&resource.name);
+            kind.doubt.exists(&resource.name);
         }
         let mut gone = Vec::new();
         for name in response.removed_resources {

@@ -96,10 +96,10 @@ impl Retained {
     }
 }
 
-/// Grows by an eighth rather than by doubling: the table is large and grows rarely.
+/// Grows by a sixteenth rather than by doubling: the table is large and grows rarely.
 fn make_room(entries: &mut Vec<(Name, Version)>) {
     if entries.len() == entries.capacity() {
-        entries.reserve_exact(entries.len() / 8 + 16);
+        entries.reserve_exact(entries.len() / 16 + 16);
     }
 }
 
