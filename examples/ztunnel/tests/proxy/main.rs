@@ -12,6 +12,7 @@ mod control_plane;
 mod drain;
 mod explain;
 mod harness;
+mod metrics;
 mod policies;
 mod reload;
 mod revocation;
