@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use h2::Reason;
@@ -194,15 +194,30 @@ impl Tunnel {
 
     /// Ends this side: the peer reads an end. Receiving goes on.
     ///
+    /// A peer that has ended its own side and then closed the stream without an error, because it
+    /// wants nothing more (RFC 9113 §8.1), needs not be told.
+    ///
     /// # Errors
     /// When the stream is already reset.
     pub fn poll_end(&mut self) -> io::Result<()> {
         if !self.sent_end {
             self.sent_end = true;
             let queued = self.send.send_data(Bytes::new(), true);
-            queued.map_err(|error| self.failure(error))?;
+            if let Err(error) = queued
+                && !self.was_closed_cleanly()
+            {
+                return Err(self.failure(error));
+            }
         }
         Ok(())
+    }
+
+    /// Whether the peer has ended its side and closed the stream without an error.
+    fn was_closed_cleanly(&mut self) -> bool {
+        let closed = self
+            .send
+            .poll_reset(&mut Context::from_waker(Waker::noop()));
+        self.received_end && matches!(closed, Poll::Ready(Ok(Reason::NO_ERROR)))
     }
 
     /// Resets the tunnel: the peer sees an error, as with a TCP reset (RFC 9113 §8.5).
@@ -351,7 +366,9 @@ fn into_io(error: h2::Error) -> io::Error {
     let kind = match error.reason() {
         _ if error.is_reset() => io::ErrorKind::ConnectionReset,
         _ if error.is_go_away() => io::ErrorKind::ConnectionAborted,
-        _ => io::ErrorKind::Other,
+        // Neither a reason nor a cause: the stream is closed, and so nobody reads what is sent.
+        None => io::ErrorKind::BrokenPipe,
+        Some(_) => io::ErrorKind::Other,
     };
     io::Error::new(kind, error)
 }

@@ -289,6 +289,28 @@ async fn rst_stream_is_a_tcp_reset_whatever_its_code() {
 }
 
 #[tokio::test]
+async fn a_peer_that_has_ended_and_wants_no_more_is_not_a_failure() {
+    // RFC 9113 §8.1: after a whole answer a stream may be closed with NO_ERROR.
+    let ended_and_closed = async || {
+        let (mut wire, mut app, ended) = by_hand().await;
+        wire.send(&frame(frames::DATA, frames::END_STREAM, 1, b"answer"))
+            .await;
+        wire.send(&frames::reset(1, frames::NO_ERROR)).await;
+        assert_eq!(read_to_end(&mut app).await, b"answer");
+        (wire, app, ended)
+    };
+    // The application has nothing more to say either.
+    let (_wire, app, mut ended) = ended_and_closed().await;
+    drop(app);
+    ended.recv().await.unwrap().unwrap();
+    // What it still says reaches nobody.
+    let (_wire, mut app, mut ended) = ended_and_closed().await;
+    app.write_all(b"more").await.unwrap();
+    let error = ended.recv().await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Reset, "{error:?}");
+}
+
+#[tokio::test]
 async fn ends_on_the_wire_are_end_stream_and_nothing_else() {
     let (mut wire, mut app, mut ended) = by_hand().await;
     app.shutdown().await.unwrap();
