@@ -25,7 +25,8 @@
 //! removed in the meantime, or it is still on its way, and no response says that it was the last.
 //!
 //! No doubt is resolved by waiting. When the server has said nothing about the type for a while
-//! ([`DeltaConfig::quiet`], which saves work and decides nothing), the names that are still in
+//! ([`DeltaConfig::quiet`], which saves work and decides nothing), or has gone on for
+//! [`DeltaConfig::first_response`] without such a pause, the names that are still in
 //! doubt, with the usual server exactly those that are gone, are asked for by name, on a stream of
 //! their own, a *probe*: subscribing to names on the wildcard stream itself makes some versions of
 //! Istio's control plane announce everything else as removed. The answer to a named subscription
@@ -34,8 +35,9 @@
 //!
 //! - a resource that exists is never removed, however the server splits, orders and delays;
 //! - one that was removed goes as soon as a probe is answered: after the quiet time and one round
-//!   trip, or, should the server be silent or the stream break, at a later attempt. Probes are
-//!   repeated with growing pauses until every doubt is gone.
+//!   trip, with a server that never stops talking a minute after its first response, or, should the
+//!   server be silent or the stream break, at a later attempt. Probes are repeated until every doubt
+//!   is gone, with pauses that grow while they fail and that no response shortens or extends.
 //!
 //! Named and on-demand subscriptions know no doubt: their names are subscribed one by one, in as
 //! many requests as it takes, and a server answers each.

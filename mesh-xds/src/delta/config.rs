@@ -22,11 +22,17 @@ pub struct DeltaConfig {
     pub demand_timeout: Duration,
     /// How many names may be demanded at once; default 16,384. Demands of more time out at once.
     pub demands: usize,
-    /// How long the server has to say nothing about a type before resources in doubt are probed;
-    /// default 5 s.
+    /// How many demands of a type may wait at once, those of one name included; default 65,536.
+    /// Further ones time out at once.
+    pub waiting: usize,
+    /// How long the server has to say nothing about a type before resources in doubt are probed for
+    /// the first time on a stream; default 5 s. A server that is never quiet for so long does not
+    /// prevent it: they are probed when [`first_response`](Self::first_response) has passed since
+    /// its first response of the type.
     pub quiet: Duration,
     /// How long the server may take for its first response of a type before resources in doubt are
-    /// probed; default 60 s.
+    /// probed, and how long its further responses may postpone that; default 60 s. The
+    /// client of `ads` gives up a stream on which nothing at all has come by then.
     pub first_response: Duration,
     /// How long a probe may take, and the least pause before the next when it failed; default
     /// 30 s. The pause doubles from failure to failure, up to 16 times this.
@@ -41,6 +47,7 @@ impl Default for DeltaConfig {
             rejection_bytes: 4096,
             demand_timeout: Duration::from_secs(5),
             demands: 16_384,
+            waiting: 65_536,
             quiet: Duration::from_secs(5),
             first_response: Duration::from_secs(60),
             probe_timeout: Duration::from_secs(30),
@@ -56,6 +63,10 @@ pub enum Interest {
     #[default]
     All,
     /// Those with these names. The set may change later, and may be empty.
+    ///
+    /// Give names, not aliases: a resource that an alias brings is applied, but goes by its name from
+    /// then on. It stays when the alias leaves the set, and its removal is lost that happens between
+    /// two streams. [`OnDemand`](Self::OnDemand) goes by aliases as well.
     Named(Vec<Name>),
     /// Those that are [demanded](super::Delta::demand), from then on.
     OnDemand,

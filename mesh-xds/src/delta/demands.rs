@@ -1,6 +1,6 @@
 //! Who waits for which resource.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use mesh_core::name::Name;
@@ -25,7 +25,7 @@ pub enum Answer {
 #[derive(Debug, Default)]
 pub(super) struct Demands {
     /// The names that the server has not answered, with who waits; nobody once all have timed out.
-    by_name: HashMap<Name, Vec<(Instant, DemandId)>>,
+    by_name: HashMap<Name, VecDeque<(Instant, DemandId)>>,
     by_deadline: BTreeMap<(Instant, DemandId), Name>,
 }
 
@@ -38,12 +38,22 @@ impl Demands {
         self.by_name.len()
     }
 
+    /// How many demands wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.by_deadline.len()
+    }
+
+    /// Whether the name has been demanded and not been answered.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// Enters a demand; whether the name is new.
     pub(super) fn enter(&mut self, name: Name, id: DemandId, until: Instant) -> bool {
         self.by_deadline.insert((until, id), name.clone());
         let waiting = self.by_name.entry(name);
         let is_new = matches!(waiting, std::collections::hash_map::Entry::Vacant(_));
-        waiting.or_default().push((until, id));
+        waiting.or_default().push_back((until, id));
         is_new
     }
 
@@ -75,8 +85,11 @@ impl Demands {
             && first.key().0 <= now
         {
             let (waiter, name) = first.remove_entry();
-            if let Some(waiting) = self.by_name.get_mut(&name) {
-                waiting.retain(|other| *other != waiter);
+            // All wait for the same time: it is the first of its name.
+            if let Some(waiting) = self.by_name.get_mut(&name)
+                && let Some(at) = waiting.iter().position(|other| *other == waiter)
+            {
+                waiting.remove(at);
             }
             expired.push(waiter.1);
         }

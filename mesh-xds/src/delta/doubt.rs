@@ -15,6 +15,10 @@ pub(super) struct Doubt {
     /// the server would have nothing to take back.
     existed: HashSet<Name>,
     ask_at: Option<Instant>,
+    /// When to ask at the latest, however much the server says; from its first response on.
+    latest: Option<Instant>,
+    /// A probe has been made: from then on only probes say when the next one is.
+    probed: bool,
     failures: u32,
 }
 
@@ -24,8 +28,7 @@ impl Doubt {
         Self {
             ask_at: (!left_out.is_empty()).then(|| now + config.first_response),
             names: left_out.into_iter().collect(),
-            existed: HashSet::new(),
-            failures: 0,
+            ..Self::default()
         }
     }
 
@@ -43,9 +46,15 @@ impl Doubt {
         self.existed.extend(self.names.take(name));
     }
 
-    /// The server said something about the type.
-    pub(super) fn heard(&mut self, now: Instant, quiet: Duration) {
-        self.ask_at = (!self.is_empty()).then(|| now + quiet);
+    /// The server said something about the type, and may be about to say more. Postpones the first
+    /// probe, within limits, and no other one.
+    pub(super) fn heard(&mut self, now: Instant, config: &DeltaConfig) {
+        if self.is_empty() {
+            self.ask_at = None;
+        } else if !self.probed {
+            let latest = *self.latest.get_or_insert(now + config.first_response);
+            self.ask_at = Some(latest.min(now + config.quiet));
+        }
     }
 
     /// When to ask, unless the server says something before.
@@ -53,8 +62,9 @@ impl Doubt {
         self.ask_at
     }
 
-    /// The names to ask for, in a stable order.
-    pub(super) fn names(&mut self) -> Vec<Name> {
+    /// A probe is made: the names to ask for, in a stable order.
+    pub(super) fn ask(&mut self) -> Vec<Name> {
+        self.probed = true;
         if self.names.is_empty() {
             self.names = std::mem::take(&mut self.existed);
         }

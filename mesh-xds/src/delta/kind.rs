@@ -92,6 +92,17 @@ impl Kind {
         self.synced || !matches!(self.wanted, Wanted::All)
     }
 
+    /// Whether a server has to answer the first requests of a stream: that everything which is
+    /// asked for is as it was, it need not say.
+    pub(super) fn is_owed(&self) -> bool {
+        let unknown = |name: &Name| !self.retained.contains(name);
+        match &self.wanted {
+            Wanted::All => true,
+            Wanted::Named(names) => names.iter().any(unknown),
+            Wanted::OnDemand => self.demands.names().any(unknown),
+        }
+    }
+
     pub(super) fn closed(&mut self) {
         self.started = false;
         self.doubt = Doubt::default();
@@ -173,6 +184,20 @@ impl Kind {
         }
     }
 
+    /// Whether the stream has, or is about to have, a subscription on demand to the name itself.
+    fn is_subscribed(&self, name: &str) -> bool {
+        self.retained.contains(name) || self.demands.contains(name)
+    }
+
+    /// Subscribes to the name of a resource that has come without a subscription to it: it was found
+    /// by an alias, or was on its way when the subscription ceased. Whatever is kept is kept up to
+    /// date, by its name.
+    fn keep(&mut self, name: &Name) {
+        if !self.unsubscribe.remove(name) {
+            self.ask_for(name.clone());
+        }
+    }
+
     pub(super) fn add_names(&mut self, names: impl IntoIterator<Item = Name>) {
         let Wanted::Named(wanted) = &mut self.wanted else {
             return;
@@ -214,7 +239,10 @@ impl Kind {
             return answers.push_back((id, Answer::NotFound));
         }
         let on_demand = matches!(self.wanted, Wanted::OnDemand);
-        if self.demands.len() >= config.demands {
+        if self.demands.waiting() >= config.waiting {
+            return answers.push_back((id, Answer::TimedOut));
+        }
+        if self.demands.len() >= config.demands && !self.demands.contains(&name) {
             match self.demands.evict() {
                 Some(idle) if on_demand => self.cease(&idle),
                 Some(_) => {}
@@ -233,15 +261,16 @@ impl Kind {
         answers: &mut Answers,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut removed = Vec::with_capacity(response.removed_resources.len());
+        let count = response.removed_resources.len();
+        let (mut removed, mut gone) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for name in response.removed_resources {
             self.doubt.mentioned(&name);
-            let known = self.retained.remove(&name);
-            outcome.removed += usize::from(known.is_some());
-            removed.push(known.unwrap_or_else(|| name.into()));
+            // What this client never had, another source may have put where the resources go.
+            removed.extend(self.retained.remove(&name));
+            gone.push(name);
         }
+        outcome.removed = removed.len();
         let (incoming, arrivals) = self.arrivals(response.resources, &mut outcome.rejected);
-        let gone = removed.clone();
         let applied = self.resources.apply(Change::new(removed, incoming));
         outcome.ignored = applied.ignored;
         for name in gone {
@@ -349,6 +378,7 @@ impl Kind {
     /// Keeps the versions of what was accepted, and answers demands of all that came.
     fn settle(&mut self, arrivals: Vec<Arrival>, rejected: &[Rejection], answers: &mut Answers) {
         let rejected: BTreeSet<&str> = rejected.iter().map(|r| &*r.name).collect();
+        let on_demand = matches!(self.wanted, Wanted::OnDemand);
         for arrival in arrivals {
             let Arrival {
                 name,
@@ -356,6 +386,9 @@ impl Kind {
                 aliases,
             } = arrival;
             if !rejected.contains(&*name) {
+                if on_demand && !self.is_subscribed(&name) {
+                    self.keep(&name);
+                }
                 self.retained.insert(&name, version);
             }
             if !self.demands.is_empty() {
@@ -376,28 +409,22 @@ impl Kind {
         if by_name.is_some() && on_demand && !there {
             self.cease(name);
         }
-        let mut waiting = by_name.clone().unwrap_or_default();
-        let mut by_alias = false;
+        let mut waiting = by_name.unwrap_or_default();
         for alias in aliases.iter().filter(|alias| **alias != **name) {
             let Some(ids) = self.demands.answered(alias) else {
                 continue;
             };
-            by_alias = true;
             waiting.extend(ids);
             if on_demand {
                 self.cease(&alias.as_str().into());
             }
         }
-        // The subscription moves from the alias to the name, which all else goes by.
-        if by_alias && on_demand && there && by_name.is_none() {
-            self.ask_for(name.clone());
-        }
         answers.extend(waiting.into_iter().map(|id| (id, answer)));
     }
 
-    fn answer_removal(&mut self, name: &Name, answers: &mut Answers) {
+    fn answer_removal(&mut self, name: &str, answers: &mut Answers) {
         if matches!(self.wanted, Wanted::OnDemand) {
-            self.cease(name);
+            self.cease(&name.into());
         }
         if let Some(waiting) = self.demands.answered(name) {
             answers.extend(waiting.into_iter().map(|id| (id, Answer::NotFound)));

@@ -29,6 +29,8 @@ pub struct Delta {
     config: DeltaConfig,
     kinds: Vec<Kind>,
     is_open: bool,
+    /// When the server is late with its first response of the stream.
+    late_at: Option<Instant>,
     outgoing: VecDeque<DeltaDiscoveryRequest>,
     answers: Answers,
     next_demand: u64,
@@ -63,6 +65,7 @@ impl Delta {
             config,
             kinds: subscriptions.into_iter().map(Kind::new).collect(),
             is_open: false,
+            late_at: None,
             outgoing: VecDeque::new(),
             answers: Answers::new(),
             next_demand: 0,
@@ -74,14 +77,18 @@ impl Delta {
     pub fn opened(&mut self, now: Instant) {
         self.closed();
         self.is_open = true;
+        let mut is_owed = false;
         for kind in &mut self.kinds {
+            is_owed |= kind.is_owed();
             self.outgoing.extend(kind.start(&self.config, now));
         }
+        self.late_at = is_owed.then(|| now + self.config.first_response);
     }
 
     /// The stream is gone. Resources stay, demands go on waiting.
     pub fn closed(&mut self) {
         self.is_open = false;
+        self.late_at = None;
         self.outgoing.clear();
         self.probe = None;
         self.kinds.iter_mut().for_each(Kind::closed);
@@ -89,6 +96,7 @@ impl Delta {
 
     /// Applies a response of the stream, and queues its acknowledgement or rejection.
     pub fn receive(&mut self, response: DeltaDiscoveryResponse, now: Instant) -> Received {
+        self.late_at = None;
         let mut reply = DeltaDiscoveryRequest {
             type_url: response.type_url.clone(),
             response_nonce: response.nonce.clone(),
@@ -104,7 +112,7 @@ impl Delta {
         if let Some(kind) = kind {
             received.is_first = !kind.synced;
             let outcome = kind.receive(response, &mut self.answers);
-            kind.doubt.heard(now, self.config.quiet);
+            kind.doubt.heard(now, &self.config);
             received.upserted = outcome.upserted;
             received.removed = outcome.removed;
             received.ignored = outcome.ignored;
@@ -141,6 +149,10 @@ impl Delta {
     ///
     /// The answer comes by [`next_answer`](Self::next_answer), after at most
     /// [`DeltaConfig::demand_timeout`] also while there is no stream.
+    ///
+    /// With a wildcard subscription, whatever the first response of the type has not brought does
+    /// not exist: should a server split what it has, demands of what is in later parts are answered
+    /// as not found. Istio's control plane does not split.
     pub fn demand(&mut self, type_url: &str, name: Name, now: Instant) -> DemandId {
         let id = DemandId(self.next_demand);
         self.next_demand += 1;
@@ -188,6 +200,14 @@ impl Delta {
         demands.chain(probes).min()
     }
 
+    /// When a stream is given up on which nothing has come: [`DeltaConfig::first_response`] after it
+    /// was [opened](Self::opened). `None` once something has come, and when the first requests call
+    /// for no response: there are no wildcard subscriptions, and all the names have versions.
+    #[must_use]
+    pub fn late_at(&self) -> Option<Instant> {
+        self.late_at
+    }
+
     /// The next request for the stream.
     pub fn next_request(&mut self, now: Instant) -> Option<DeltaDiscoveryRequest> {
         if !self.is_open {
@@ -218,7 +238,7 @@ impl Delta {
         let (at, kind) = self.kinds.iter_mut().enumerate().find(|(_, k)| due(k))?;
         let mut first = kind.request();
         first.node = Some(self.config.node.clone());
-        let names = kind.doubt.names();
+        let names = kind.doubt.ask();
         let request = initial::subscribe(first, names.iter(), self.config.request_bytes);
         let request = request.into_iter().next()?;
         let asked = &request.resource_names_subscribe;

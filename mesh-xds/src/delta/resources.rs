@@ -13,7 +13,7 @@ pub trait Resources: Send {
     fn type_url(&self) -> &str;
 
     /// Applies a change as a whole, except for resources that it rejects: of those it keeps what it
-    /// had. Removed names may be unknown.
+    /// had. Only names of resources that it has taken over are removed.
     fn apply(&mut self, change: Change) -> Applied;
 }
 

@@ -175,6 +175,109 @@ fn demands_beyond_the_limit_time_out_at_once() {
 }
 
 #[test]
+fn a_name_that_is_demanded_already_needs_no_room() {
+    let config = DeltaConfig {
+        demands: 2,
+        ..DeltaConfig::default()
+    };
+    let mut client = Client::with(Interest::OnDemand, config);
+    client.open();
+    client.demand("a");
+    client.pass(Duration::from_secs(5));
+    assert_eq!(client.answers(), [Answer::TimedOut]);
+    client.demand("b");
+    client.requests();
+    for _ in 0..2 {
+        client.demand("b");
+        client.demand("a");
+    }
+    assert_eq!(client.answers(), []);
+    assert_eq!(client.requests(), [], "both stay subscribed");
+    let both = vec![resource("a", "1", "x"), resource("b", "1", "x")];
+    client.receive_all(response(both, &[]));
+    assert_eq!(client.answers(), [Answer::Found; 5]);
+}
+
+#[test]
+fn as_many_may_wait_as_the_limit_says() {
+    assert_eq!(DeltaConfig::default().waiting, 65_536);
+    let config = DeltaConfig {
+        waiting: 3,
+        ..DeltaConfig::default()
+    };
+    let mut client = Client::with(Interest::OnDemand, config);
+    client.open();
+    for name in ["a", "a", "b", "a", "c"] {
+        client.demand(name);
+    }
+    assert_eq!(client.answers(), [Answer::TimedOut; 2]);
+    assert_eq!(client.request().resource_names_subscribe, ["a", "b"]);
+    client.receive_all(response(vec![resource("a", "1", "x")], &[]));
+    assert_eq!(client.answers(), [Answer::Found; 2]);
+    client.demand("c");
+    client.pass(Duration::from_secs(5));
+    assert_eq!(client.answers(), [Answer::TimedOut; 2], "b and c");
+    client.demand("d");
+    assert_eq!(client.answers(), [], "those who gave up make room");
+}
+
+#[test]
+fn what_comes_once_more_before_the_server_heard_that_it_ceased_stays_subscribed() {
+    let mut client = client();
+    client.demand("a");
+    client.requests();
+    client.receive_all(response(vec![resource("a", "1", "x")], &[]));
+    client
+        .delta
+        .receive(response(Vec::new(), &["a"]), client.now);
+    client
+        .delta
+        .receive(response(vec![resource("a", "2", "y")], &[]), client.now);
+    let requests = client.requests();
+    assert_eq!(requests.len(), 2, "two acknowledgements: {requests:?}");
+    for ack in requests {
+        assert!(ack.resource_names_unsubscribe.is_empty(), "{ack:?}");
+    }
+    assert_eq!(client.texts.known(), pairs(&[("a", "y")]));
+}
+
+#[test]
+fn what_comes_once_more_after_it_ceased_is_asked_for_again() {
+    let mut client = client();
+    client.demand("a");
+    client.requests();
+    client.receive_all(response(vec![resource("a", "1", "x")], &[]));
+    client.receive_all(response(Vec::new(), &["a"]));
+    client
+        .delta
+        .receive(response(vec![resource("a", "2", "y")], &[]), client.now);
+    let [_ack, asked] = client.requests().try_into().unwrap();
+    assert_eq!(asked.resource_names_subscribe, ["a"]);
+    client.receive_all(response(vec![resource("a", "3", "z")], &[]));
+    assert_eq!(client.texts.known(), pairs(&[("a", "z")]));
+}
+
+#[test]
+fn what_comes_after_its_name_made_room_is_asked_for_again() {
+    let config = DeltaConfig {
+        demands: 1,
+        ..DeltaConfig::default()
+    };
+    let mut client = Client::with(Interest::OnDemand, config);
+    client.open();
+    client.demand("a");
+    client.requests();
+    client.pass(Duration::from_secs(5));
+    client.demand("b");
+    client.requests();
+    client
+        .delta
+        .receive(response(vec![resource("a", "1", "x")], &[]), client.now);
+    let [_ack, asked] = client.requests().try_into().unwrap();
+    assert_eq!(asked.resource_names_subscribe, ["a"]);
+}
+
+#[test]
 fn a_demand_of_a_wildcard_type_waits_for_the_first_response() {
     let mut client = Client::new(Interest::All);
     client.open();

@@ -96,7 +96,8 @@ fn names_on_demand_are_subscribed_in_as_many_requests_as_it_takes() {
     client.open();
     let all: Vec<_> = (0..20).map(|i| format!("n-{i:02}")).collect();
     let resources = all.iter().map(|name| resource(name, "1", "x"));
-    client.receive(response(resources.collect(), &[]));
+    let resources = response(resources.collect(), &[]);
+    client.delta.receive(resources, client.now);
     client.delta.closed();
     let requests = client.open();
     assert!(requests.len() > 1);
@@ -243,4 +244,78 @@ fn a_server_that_never_says_anything_is_probed_after_a_minute() {
         client.delta.wake_at(),
         Some(client.now + Duration::from_secs(60))
     );
+}
+
+#[test]
+fn a_server_that_is_never_quiet_is_probed_within_a_minute_of_its_first_response() {
+    let (mut client, mentioned) = reconnected();
+    let rest = left_out(&mentioned);
+    client.receive(response(Vec::new(), &[]));
+    for _ in 0..14 {
+        client.pass(Duration::from_secs(4));
+        assert_eq!(client.delta.next_probe(client.now), None);
+        client.receive(response(vec![resource("busy", "1", "x")], &[]));
+    }
+    client.pass(Duration::from_secs(4));
+    let probe = client.delta.next_probe(client.now).unwrap();
+    assert_eq!(probe.resource_names_subscribe, rest);
+    let removed: Vec<_> = rest.iter().map(String::as_str).collect();
+    client
+        .delta
+        .probe_received(response(Vec::new(), &removed), client.now);
+    assert_eq!(client.texts.names().len(), mentioned.len() + 1);
+    assert_eq!(client.delta.wake_at(), None, "no doubt is left");
+}
+
+#[test]
+fn responses_change_nothing_about_the_pause_after_a_probe() {
+    let (mut client, _) = reconnected();
+    client.receive(response(Vec::new(), &[]));
+    client.pass(Duration::from_secs(5));
+    for pause in [30, 60, 120] {
+        assert!(client.delta.next_probe(client.now).is_some());
+        client.receive(response(vec![resource("busy", "1", "x")], &[]));
+        client.delta.probe_ended(client.now);
+        let again = client.now + Duration::from_secs(pause);
+        for _ in 0..pause - 1 {
+            client.pass(Duration::from_secs(1));
+            client.receive(response(vec![resource("busy", "1", "x")], &[]));
+            assert_eq!(client.delta.wake_at(), Some(again));
+        }
+        client.pass(Duration::from_secs(1));
+    }
+    assert!(client.delta.next_probe(client.now).is_some());
+}
+
+#[test]
+fn a_first_response_is_waited_for_only_where_the_server_owes_one() {
+    let mut client = Client::new(Interest::All);
+    assert_eq!(client.delta.late_at(), None, "there is no stream");
+    client.open();
+    let late = client.now + Duration::from_secs(60);
+    assert_eq!(client.delta.late_at(), Some(late));
+    client.pass(Duration::from_secs(59));
+    client.receive(response(Vec::new(), &[]));
+    assert_eq!(client.delta.late_at(), None);
+    client.open();
+    assert!(client.delta.late_at().is_some());
+    client.delta.closed();
+    assert_eq!(client.delta.late_at(), None);
+
+    for interest in [Interest::OnDemand, Interest::Named(Vec::new())] {
+        let mut client = Client::new(interest.clone());
+        client.open();
+        assert_eq!(client.delta.late_at(), None, "nothing is asked for yet");
+        client.demand("a");
+        client.delta.subscribe(TYPE, ["a".into()]);
+        client.open();
+        assert!(client.delta.late_at().is_some(), "{interest:?}");
+        client.receive(response(vec![resource("a", "1", "x")], &[]));
+        client.open();
+        assert_eq!(
+            client.delta.late_at(),
+            None,
+            "it may be as it was: {interest:?}"
+        );
+    }
 }

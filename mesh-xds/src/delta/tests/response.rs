@@ -205,3 +205,16 @@ fn named_subscriptions_ask_for_names_only() {
     assert_eq!(again.resource_names_subscribe, ["b", "c"]);
     assert_eq!(versions(&again), pairs(&[("b", "1")]));
 }
+
+#[test]
+fn a_removal_of_what_the_client_never_had_leaves_other_sources_alone() {
+    let mut client = Client::new(Interest::All);
+    let other = ("local".to_owned(), "of another source".to_owned());
+    client.texts.0.lock().unwrap().known.extend([other.clone()]);
+    client.open();
+    client.receive(response(vec![resource("a", "1", "x")], &[]));
+    let removals = response(Vec::new(), &["local", "a"]);
+    let received = client.delta.receive(removals, client.now);
+    assert_eq!(received.removed, 1);
+    assert_eq!(client.texts.known(), [other]);
+}
