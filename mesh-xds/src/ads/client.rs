@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::backoff::{Backoff, termination};
 use super::demand::{ASKS, Ask, Demand};
-use super::driver::{Driver, Outgoing, now};
+use super::driver::{Driver, Outgoing, by, now};
 use super::node::NodeIdentity;
 use super::observer::{AdsError, AdsObserver, Termination};
 use super::probe::{Client, MESSAGES};
@@ -21,6 +21,9 @@ use crate::delta::{Delta, DeltaConfig, Received, Subscription};
 
 /// The longest response that is read, in bytes: 200 MiB. Source: Istio.
 const RESPONSE: usize = 200 * 1024 * 1024;
+
+/// How a stream ended, and how long after its first response, if there was one.
+type Ended = (Termination, Option<Duration>, Option<AdsError>);
 
 /// Sets up an [`AdsClient`].
 #[must_use]
@@ -37,7 +40,7 @@ pub struct AdsClientBuilder {
 /// A client of a control plane. It does nothing until it is [run](Self::run).
 #[must_use]
 pub struct AdsClient {
-    endpoint: ControlEndpoint,
+    endpoint: Arc<ControlEndpoint>,
     observer: Arc<dyn AdsObserver>,
     driver: Driver,
     asks: mpsc::Sender<Ask>,
@@ -101,8 +104,9 @@ impl AdsClient {
         }
     }
 
-    /// One connection with one stream: how it ended, and whether it brought anything.
-    async fn connection(&mut self) -> (Termination, bool, Option<AdsError>) {
+    /// One connection with one stream: how it ended, and how long after its first response, if there
+    /// was one.
+    async fn connection(&mut self) -> Ended {
         let Self {
             endpoint, driver, ..
         } = self;
@@ -113,16 +117,13 @@ impl AdsClient {
         let (metadata, channel) = match driver.attend(prepared).await {
             Ok(prepared) => prepared,
             Err(error) => {
-                return (
-                    Termination::ConnectionError,
-                    false,
-                    Some(AdsError::Control(error)),
-                );
+                let error = AdsError::Control(error);
+                return (Termination::ConnectionError, None, Some(error));
             }
         };
         let client = Client::new(channel).max_decoding_message_size(self.longest_response);
         let (sender, receiver) = mpsc::channel(MESSAGES);
-        let mut out = Outgoing::new(sender, client.clone(), metadata.clone());
+        let mut out = Outgoing::new(sender, client.clone(), endpoint.clone());
         let mut request = tonic::Request::new(ReceiverStream::new(receiver));
         *request.metadata_mut() = metadata;
         self.stream(client, request, &mut out).await
@@ -133,32 +134,38 @@ impl AdsClient {
         mut client: Client,
         request: tonic::Request<ReceiverStream<crate::wire::discovery::DeltaDiscoveryRequest>>,
         out: &mut Outgoing,
-    ) -> (Termination, bool, Option<AdsError>) {
+    ) -> Ended {
         // Servers answer the call with their first response: requests are sent before that.
         self.driver.delta.opened(now());
         let call = client.delta_aggregated_resources(request);
+        let call = by(self.driver.delta.late_at(), call);
         let mut responses = match self.driver.drive(out, call).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => {
+            Some(Ok(response)) => response.into_inner(),
+            Some(Err(status)) => {
                 let error = AdsError::from(&status);
-                return (Termination::ConnectionError, false, Some(error));
+                return (Termination::ConnectionError, None, Some(error));
             }
+            None => return (Termination::ConnectionError, None, Some(AdsError::Silent)),
         };
         info!(
             address = self.endpoint.address(),
             "connected to the control plane"
         );
         self.observer.connected();
-        let mut brought = false;
+        let mut first: Option<Instant> = None;
         loop {
-            let response = match self.driver.drive(out, responses.message()).await {
-                Ok(Some(response)) => response,
-                Ok(None) => return (Termination::Complete, brought, None),
-                Err(status) => {
+            let message = by(self.driver.delta.late_at(), responses.message());
+            let message = self.driver.drive(out, message).await;
+            let brought = first.map(|first| now().saturating_duration_since(first));
+            let response = match message {
+                Some(Ok(Some(response))) => response,
+                Some(Ok(None)) => return (Termination::Complete, brought, None),
+                Some(Err(status)) => {
                     return (termination(&status), brought, Some(AdsError::from(&status)));
                 }
+                None => return (Termination::ConnectionError, None, Some(AdsError::Silent)),
             };
-            brought = true;
+            first.get_or_insert_with(now);
             let bytes = response.encoded_len();
             let received = self.driver.delta.receive(response, now());
             self.report(&received, bytes);
@@ -238,7 +245,7 @@ impl AdsClientBuilder {
         };
         let (asks, receiver) = mpsc::channel(ASKS);
         AdsClient {
-            endpoint: self.endpoint,
+            endpoint: Arc::new(self.endpoint),
             observer: self.observer,
             driver: Driver::new(Delta::new(config, self.subscriptions), receiver),
             asks,
@@ -277,3 +284,6 @@ impl fmt::Debug for AdsClient {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,9 @@ impl Demand {
     /// Wants a resource by its name or an alias, such as `network/ip`. Once it is
     /// [found](Answer::Found) its sink has it.
     ///
-    /// Ends after the demand timeout of the subscription's settings, 5 s by default, at the latest.
+    /// Ends after the demand timeout of the client's settings, 5 s by default, at the latest, counted
+    /// from when the client's task takes the demand. That is at once, unless the task is applying a
+    /// large response or 1024 others are before this one.
     ///
     /// # Errors
     /// [`AdsGone`] when the client is not running and never will.

@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
-use tonic::metadata::MetadataMap;
 
 use super::demand::Ask;
 use super::probe::{Client, ProbeStream};
+use crate::control::ControlEndpoint;
 use crate::delta::{Answer, Delta, DemandId};
 use crate::wire::discovery::DeltaDiscoveryRequest;
 
@@ -33,7 +34,7 @@ pub(super) struct Outgoing {
     pub(super) requests: mpsc::Sender<DeltaDiscoveryRequest>,
     next: Option<DeltaDiscoveryRequest>,
     client: Client,
-    metadata: MetadataMap,
+    endpoint: Arc<ControlEndpoint>,
     probe: Option<ProbeStream>,
 }
 
@@ -41,13 +42,13 @@ impl Outgoing {
     pub(super) fn new(
         requests: mpsc::Sender<DeltaDiscoveryRequest>,
         client: Client,
-        metadata: MetadataMap,
+        endpoint: Arc<ControlEndpoint>,
     ) -> Self {
         Self {
             requests,
             next: None,
             client,
-            metadata,
+            endpoint,
             probe: None,
         }
     }
@@ -125,8 +126,8 @@ impl Driver {
             out.probe = None;
         }
         if let Some(first) = self.delta.next_probe(now()) {
-            let (client, metadata) = (out.client.clone(), out.metadata.clone());
-            out.probe = Some(ProbeStream::open(client, metadata, first));
+            let (client, endpoint) = (out.client.clone(), out.endpoint.clone());
+            out.probe = Some(ProbeStream::open(client, endpoint, first));
         }
     }
 
@@ -155,6 +156,14 @@ async fn answer_of(
     match probe {
         Some(probe) => probe.next().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Waits for `work` until then; `None` when the time is up.
+pub(super) async fn by<F: Future>(at: Option<Instant>, work: F) -> Option<F::Output> {
+    match at {
+        Some(at) => tokio::time::timeout_at(at.into(), work).await.ok(),
+        None => Some(work.await),
     }
 }
 

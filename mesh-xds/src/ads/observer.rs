@@ -7,7 +7,7 @@ use crate::delta::Received;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "labels of a metric")]
 pub enum Termination {
-    /// There was no connection, or no stream on it.
+    /// There was no connection, no stream on it, or no answer to the subscriptions in time.
     ConnectionError,
     /// The server ended the stream with an error.
     Error,
@@ -37,6 +37,10 @@ pub enum AdsError {
     /// There is no connection, or the token cannot be read.
     #[error("no connection to the control plane")]
     Control(#[from] ControlError),
+    /// The server accepted the connection and then did not answer the subscriptions in time:
+    /// [`DeltaConfig::first_response`](crate::delta::DeltaConfig::first_response), 60 s by default.
+    #[error("the control plane did not answer the subscriptions in time")]
+    Silent,
     /// The server, or gRPC, says so.
     #[error("the control plane ended the stream: {code:?}: {message}")]
     Status {

@@ -1,12 +1,14 @@
 //! The stream of a probe: one question about resources in doubt.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
-use tonic::metadata::MetadataMap;
 use tracing::debug;
 
-use crate::control::ControlChannel;
+use super::observer::AdsError;
+use crate::control::{ControlChannel, ControlEndpoint};
 use crate::wire::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use crate::wire::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 
@@ -26,7 +28,7 @@ pub(super) struct ProbeStream {
 impl ProbeStream {
     pub(super) fn open(
         client: Client,
-        metadata: MetadataMap,
+        endpoint: Arc<ControlEndpoint>,
         first: DeltaDiscoveryRequest,
     ) -> Self {
         let (requests, outgoing) = mpsc::channel(MESSAGES);
@@ -34,8 +36,9 @@ impl ProbeStream {
         // The channel is empty: the first one fits.
         let _ = requests.try_send(first);
         let task = tokio::spawn(async move {
-            if let Err(status) = forward(client, metadata, outgoing, incoming).await {
-                debug!(%status, "a probe of the control plane failed");
+            if let Err(error) = forward(client, &endpoint, outgoing, incoming).await {
+                let error = &error as &dyn std::error::Error;
+                debug!(error, "a probe of the control plane failed");
             }
         });
         Self {
@@ -64,17 +67,16 @@ impl Drop for ProbeStream {
 
 async fn forward(
     mut client: Client,
-    metadata: MetadataMap,
+    endpoint: &ControlEndpoint,
     outgoing: mpsc::Receiver<DeltaDiscoveryRequest>,
     incoming: mpsc::Sender<DeltaDiscoveryResponse>,
-) -> Result<(), tonic::Status> {
-    let mut request = tonic::Request::new(ReceiverStream::new(outgoing));
-    *request.metadata_mut() = metadata;
-    let mut stream = client
-        .delta_aggregated_resources(request)
-        .await?
-        .into_inner();
-    while let Some(response) = stream.message().await? {
+) -> Result<(), AdsError> {
+    let failed = |status: tonic::Status| AdsError::from(&status);
+    // The token may have changed since the client's own stream was opened.
+    let request = endpoint.request(ReceiverStream::new(outgoing)).await?;
+    let opened = client.delta_aggregated_resources(request).await;
+    let mut stream = opened.map_err(failed)?.into_inner();
+    while let Some(response) = stream.message().await.map_err(failed)? {
         if incoming.send(response).await.is_err() {
             break;
         }

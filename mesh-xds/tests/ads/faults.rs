@@ -119,3 +119,45 @@ async fn the_token_is_read_again_for_every_stream() {
     );
     std::fs::remove_file(token_file()).unwrap();
 }
+
+#[tokio::test]
+async fn a_probe_shows_the_token_of_its_own_time() {
+    fn token_file() -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("mesh-xds-probe-token-{}", std::process::id()))
+    }
+    std::fs::write(token_file(), "first").unwrap();
+    let discovery = Discovery::new();
+    discovery.edit(|edit| (0..50).for_each(|index| edit.put_workload(&workload(index))));
+    let mut config = DeltaConfig::default();
+    config.request_bytes = 800;
+    config.quiet = Duration::from_millis(20);
+    let client = Client {
+        config,
+        endpoint: Some(|endpoint| endpoint.token(ControlToken::File(token_file()))),
+        ..Client::default()
+    };
+    let mut world = World::with(discovery, client).await;
+    world.synced().await;
+    world.kill_server().await;
+    world
+        .discovery
+        .edit(|edit| (0..20).for_each(|index| edit.remove(ADDRESS, &uid(index))));
+    let mut requests = world.discovery.requests();
+    world.discovery.faults().hold(true);
+    world.restart_server().await;
+    let bearer = |seen: &Seen| match seen {
+        Seen::Opened { metadata, .. } => {
+            let shown = metadata.iter().find(|(name, _)| name == "authorization");
+            shown.map(|(_, value)| value.clone())
+        }
+        _ => None,
+    };
+    let own = soon(requests.find(bearer)).await.unwrap();
+    assert_eq!(own, "Bearer first");
+    std::fs::write(token_file(), "second").unwrap();
+    world.discovery.faults().hold(false);
+    let probe = soon(requests.find(bearer)).await.unwrap();
+    assert_eq!(probe, "Bearer second");
+    world.mesh_is(|mesh| mesh.workload_count() == 30).await;
+    std::fs::remove_file(token_file()).unwrap();
+}
