@@ -1,6 +1,7 @@
 //! The calls to an authority.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -33,8 +34,25 @@ pub(super) struct Client {
     pub(super) timeout: Duration,
     pub(super) identity: Identity,
     /// Held while connecting, so that nobody else does.
-    kept: Mutex<Option<ControlChannel>>,
+    kept: Mutex<Kept>,
     rebuilt: AtomicU64,
+}
+
+/// The last connection, and the roots that it was made by, which are known beyond its end.
+#[derive(Debug, Default)]
+struct Kept {
+    channel: Option<ControlChannel>,
+    roots: Option<Arc<[u8]>>,
+}
+
+impl Kept {
+    /// Takes a new connection over; whether its roots are others than those of the last one.
+    fn replace(&mut self, channel: &ControlChannel) -> bool {
+        let roots = channel.roots_used();
+        self.channel = Some(channel.clone());
+        let former = std::mem::replace(&mut self.roots, roots);
+        former.is_some() && former != self.roots
+    }
 }
 
 /// Whether a connection has carried calls before: it may have ended unnoticed.
@@ -56,7 +74,7 @@ impl Client {
             lifetime,
             timeout,
             identity,
-            kept: Mutex::new(None),
+            kept: Mutex::default(),
             rebuilt: AtomicU64::new(0),
         }
     }
@@ -80,7 +98,7 @@ impl Client {
         }
     }
 
-    /// How often the connection was replaced because its roots had changed.
+    /// How often a connection was made by other roots than the one before.
     pub(super) fn rebuilt(&self) -> u64 {
         self.rebuilt.load(Ordering::Relaxed)
     }
@@ -88,7 +106,7 @@ impl Client {
     /// Replaces the connection when its roots have changed.
     pub(super) async fn check_roots(&self) {
         let mut kept = self.kept.lock().await;
-        if let Some(channel) = &*kept
+        if let Some(channel) = &kept.channel
             && self.endpoint.roots_changed(channel).await
         {
             self.rebuild(&mut kept).await;
@@ -152,7 +170,7 @@ impl Client {
     /// The connection that is kept, with the roots as they are now, or a new one.
     async fn channel(&self) -> Result<(ControlChannel, Connection), CaError> {
         let mut kept = self.kept.lock().await;
-        if let Some(channel) = &*kept
+        if let Some(channel) = &kept.channel
             && !channel.is_closed()
         {
             let channel = channel.clone();
@@ -164,13 +182,13 @@ impl Client {
             return Ok((channel, Connection::Kept));
         }
         let channel = self.endpoint.connect().await?;
-        *kept = Some(channel.clone());
+        self.take_over(&mut kept, &channel);
         Ok((channel, Connection::New))
     }
 
     /// A connection by the new roots in place of the one that is kept, which stays when the new
     /// roots lead nowhere.
-    async fn rebuild(&self, kept: &mut Option<ControlChannel>) -> Option<ControlChannel> {
+    async fn rebuild(&self, kept: &mut Kept) -> Option<ControlChannel> {
         let address = self.endpoint.address();
         match self.endpoint.connect().await {
             Ok(channel) => {
@@ -178,8 +196,7 @@ impl Client {
                     address,
                     "connected to the certificate authority by changed roots"
                 );
-                self.rebuilt.fetch_add(1, Ordering::Relaxed);
-                *kept = Some(channel.clone());
+                self.take_over(kept, &channel);
                 Some(channel)
             }
             Err(error) => {
@@ -193,10 +210,17 @@ impl Client {
         }
     }
 
+    fn take_over(&self, kept: &mut Kept, channel: &ControlChannel) {
+        if kept.replace(channel) {
+            self.rebuilt.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     async fn discard(&self, channel: &ControlChannel) {
         let mut kept = self.kept.lock().await;
-        if kept.as_ref().is_some_and(|kept| kept.is_same(channel)) {
-            *kept = None;
+        let is_kept = |kept: &ControlChannel| kept.is_same(channel);
+        if kept.channel.as_ref().is_some_and(is_kept) {
+            kept.channel = None;
         }
     }
 }

@@ -109,12 +109,26 @@ impl Entry {
     }
 }
 
+#[derive(Default)]
+struct Touched {
+    in_order: Vec<SpiffeId>,
+    all: HashSet<SpiffeId>,
+}
+
+impl Touched {
+    fn insert(&mut self, id: &SpiffeId) {
+        if self.all.insert(id.clone()) {
+            self.in_order.push(id.clone());
+        }
+    }
+}
+
 /// All identities, and what the worker has to look at.
 #[derive(Default)]
 pub(super) struct Entries {
     entries: RwLock<HashMap<SpiffeId, Arc<Entry>>>,
     /// Identities that were asked for or forgotten since the worker last looked.
-    touched: Mutex<HashSet<SpiffeId>>,
+    touched: Mutex<Touched>,
     wake: Notify,
     stopped: AtomicBool,
 }
@@ -176,8 +190,9 @@ impl Entries {
         }
     }
 
-    pub(super) fn take_touched(&self) -> HashSet<SpiffeId> {
-        std::mem::take(&mut *self.touched.lock())
+    /// What was touched, each once, in the order in which it was touched first.
+    pub(super) fn take_touched(&self) -> Vec<SpiffeId> {
+        std::mem::take(&mut *self.touched.lock()).in_order
     }
 
     /// Waits until something is touched.
@@ -210,7 +225,7 @@ impl Entries {
     }
 
     fn touch(&self, id: &SpiffeId) {
-        self.touched.lock().insert(id.clone());
+        self.touched.lock().insert(id);
         self.wake.notify_one();
     }
 }

@@ -91,6 +91,12 @@ impl ControlChannel {
         Arc::ptr_eq(&self.origin, &other.origin)
     }
 
+    /// The content of the file of roots that was used.
+    #[cfg(feature = "ca")]
+    pub(crate) fn roots_used(&self) -> Option<Arc<[u8]>> {
+        self.origin.roots.clone()
+    }
+
     pub(super) fn roots(&self) -> Option<&[u8]> {
         self.origin.roots.as_deref()
     }

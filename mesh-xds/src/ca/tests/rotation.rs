@@ -129,6 +129,28 @@ async fn a_changed_file_of_roots_renews_soon() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_of_roots_that_changes_while_there_is_no_connection_renews_soon() {
+    let mesh = Mesh::new();
+    let source = mesh.source();
+    let mut watch = source.watch(&id("web")).await.unwrap().unwrap();
+    mesh.stop();
+    source.credential(&id("other")).await.unwrap_err();
+    mesh.ca.rotate().unwrap();
+    let both = format!("{}{}", mesh.root.pem, ServerRoot::new().pem);
+    mesh.files.write("roots.pem", &both);
+    mesh.up();
+    let start = Instant::now();
+    let renewed = watch.changed().await.unwrap();
+    assert_eq!(roots(&renewed), 2);
+    assert!(start.elapsed() < 6 * MINUTE, "{:?}", start.elapsed());
+    // Once.
+    sleep(6 * MINUTE).await;
+    let before = mesh.ca.requests();
+    sleep(HOUR).await;
+    assert_eq!(mesh.ca.requests(), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_changed_file_counts_for_the_next_fetch_at_once() {
     let mesh = Mesh::new();
     let source = mesh.source();

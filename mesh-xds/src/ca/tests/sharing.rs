@@ -100,6 +100,23 @@ async fn what_traffic_waits_for_is_fetched_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_first_is_served_first() {
+    let mesh = Mesh::new();
+    let (source, _worker) = run(mesh.builder().concurrency(1));
+    let names: Vec<_> = (0..10).map(|number| number.to_string()).collect();
+    let callers: Vec<_> = names.iter().map(|name| ask(&source, name)).collect();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    let granted = mesh.granted.lock();
+    let order: Vec<_> = granted
+        .iter()
+        .map(|id| id.service_account().to_string())
+        .collect();
+    assert_eq!(order, names);
+}
+
+#[tokio::test(start_paused = true)]
 async fn eight_fetches_run_at_a_time() {
     let mesh = Mesh::new();
     mesh.ca.set_delay(10 * SECOND);
