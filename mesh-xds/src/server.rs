@@ -4,6 +4,9 @@
 //! For tests, for embedding, for single hosts. It is not meant to serve many proxies: a change
 //! costs a look at all resources for each client.
 //!
+//! It is for clients that are trusted: the listener bounds the length of a request, and neither the
+//! number of clients, their streams and subscriptions nor the time of a handshake. Do not expose it.
+//!
 //! [`CaService`] is a certificate authority to serve beside it.
 //!
 //! [`Discovery`] holds the resources and outlives listeners, so a [`ControlServer`] can be stopped
