@@ -10,7 +10,7 @@ use std::time::Instant;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use mesh_authz::Connection;
-use mesh_authz::guard::{Answer, GRACE, Guard, Live, Timer};
+use mesh_authz::guard::{Answer, Guard, Live, MissingPolicies, Timer};
 use mesh_authz::spec::{Action, MatchSpec, PolicySpec, RuleSpec, Scope, StringMatch};
 use mesh_authz::store::{PolicyStore, Update};
 use mesh_core::identity::SpiffeId;
@@ -73,7 +73,8 @@ fn world() -> World {
     let mut batch = Batch::default();
     batch.workloads = workloads.map(Update::Upsert).collect();
     mesh.apply(batch);
-    let (guard, redecider) = Guard::new(policies.watch(), mesh.watch(), GRACE, Arc::new(Never));
+    let missing = MissingPolicies::default();
+    let (guard, redecider) = Guard::new(policies.watch(), mesh.watch(), missing, Arc::new(Never));
     let mesh = mesh.snapshot();
     let workloads: Vec<_> = mesh.workloads().collect();
     let ids = (0..1000).map(|at| format!("spiffe://cluster.local/ns/shop/sa/account-{at}"));

@@ -6,6 +6,7 @@ mod servers;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use mesh_authz::guard::MissingPolicies;
 use mesh_authz::store::PolicyStore;
 use mesh_core::drain;
 use mesh_core::identity::SpiffeId;
@@ -131,6 +132,7 @@ fn shared(
         settings,
         store,
         policies,
+        missing_policies: MissingPolicies::default(),
         demand,
         certificates,
         identity,

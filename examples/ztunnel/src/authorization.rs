@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mesh_authz::Connection;
-use mesh_authz::guard::{Admission, Answer, GRACE, Guard, Redecider, Timer};
+use mesh_authz::guard::{Admission, Answer, Guard, MissingPolicies, Redecider, Timer};
 use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
 use mesh_hbone::proxy::{Attributes, Authorizer, Permit, Verdict};
@@ -35,14 +35,16 @@ impl Timer for RuntimeTimer {
 }
 
 impl PolicyAuthorizer {
-    /// The future decides again and must run as long as the authorizer is used.
+    /// `missing` is what the workers share. The future decides again and must run as long as the authorizer is used.
     pub(crate) fn new(
         policies: &PolicyStore,
         mesh: &MeshStore,
+        missing: &MissingPolicies,
         log_info: bool,
     ) -> (Self, Redecider) {
         let timer = Arc::new(RuntimeTimer);
-        let (guard, redecider) = Guard::new(policies.watch(), mesh.watch(), GRACE, timer);
+        let missing = missing.clone();
+        let (guard, redecider) = Guard::new(policies.watch(), mesh.watch(), missing, timer);
         (Self { guard, log_info }, redecider)
     }
 

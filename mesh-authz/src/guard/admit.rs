@@ -3,24 +3,28 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
 
 use mesh_core::model::Workload;
 use mesh_core::snapshot::MeshSnapshot;
 use mesh_core::watch::Watch;
 use parking_lot::Mutex;
 
-use super::connections::{Connections, Entry, Group, Stage};
+use super::connections::Connections;
 use super::denial::{Denial, DryRunReport, MatchedRule};
+use super::group::{Entry, Group, Stage};
 use super::live::{Held, Live};
-use super::missing::Missing;
+use super::missing::MissingPolicies;
 use super::redecide::Redecider;
 use super::shared::{Counts, Ledger, Settled, Shared, State};
 use super::timer::Timer;
+use super::waits::Waits;
 use crate::connection::Connection;
 use crate::index::PolicyIndex;
 
 /// Admits connections, and keeps a list of them so that they can be decided again.
+///
+/// Live connections of a workload that the mesh does not have any more are decided again by the
+/// last record that was known of it.
 ///
 /// Clones share the list.
 #[derive(Clone)]
@@ -62,20 +66,19 @@ impl Guard {
     /// A guard over the policies and workloads of two stores, and the future that decides again,
     /// which must run for as long as the guard is used.
     ///
-    /// `grace` is how long connections wait for a policy that a workload names and that is not
-    /// known, from the moment when that is first noticed; 0 denies at once. The default is
-    /// [`GRACE`](super::GRACE).
+    /// `missing` says how long connections wait for a policy that a workload names and that is not
+    /// known. Guards of several workers over the same stores take clones of one.
     pub fn new(
         policies: Watch<PolicyIndex>,
         mesh: Watch<MeshSnapshot>,
-        grace: Duration,
+        missing: MissingPolicies,
         timer: Arc<dyn Timer>,
     ) -> (Self, Redecider) {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 connections: Connections::default(),
                 ledger: Ledger {
-                    missing: Missing::new(grace),
+                    missing: Waits::new(missing),
                     counts: Counts::default(),
                 },
                 redecider: None,
@@ -102,7 +105,8 @@ impl Guard {
         // With the lock held: the redecider either has been here with what is loaded now, or will
         // find the connection in the list.
         let (index, mesh) = (self.policies.load(), self.mesh.load());
-        let workload = mesh.workload(workload.uid()).unwrap_or(workload);
+        let known = mesh.workload(workload.uid());
+        let workload = known.unwrap_or(workload);
         let decision = index.decide(workload, connection);
         let now = self.shared.timer.now();
         let settled = state.ledger.settle(&index, workload, &decision, now);
@@ -112,9 +116,15 @@ impl Guard {
             Settled::Denied(_) => None,
         };
         let place = stage.and_then(|stage| {
-            let group = || Group::new(workload.clone(), index.versions(workload).collect());
-            let entry = Entry::new(connection, stage);
-            state.connections.insert(workload.uid(), entry, group)
+            let connections = &mut state.connections;
+            let make = || Group::new(workload.clone(), &index);
+            let at = connections.group_of(workload.uid(), make)?;
+            let group = connections.group_mut(at)?;
+            match known {
+                Some(known) => group.renew(&index, known),
+                None => group.note(&index, workload),
+            }
+            connections.insert(at, Entry::new(connection, stage))
         });
         let redecider = match settled {
             Settled::Undecided => state.redecider.take(),
@@ -146,7 +156,7 @@ impl Guard {
         let state = self.shared.state.lock();
         Counts {
             connections: state.connections.len(),
-            missing_policies: state.ledger.missing.len(),
+            missing_policies: state.ledger.missing.missing().len(),
             ..state.ledger.counts
         }
     }

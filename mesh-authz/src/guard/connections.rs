@@ -1,66 +1,20 @@
 //! The list of live connections, by workload.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::task::Waker;
 
-use mesh_core::identity::SpiffeId;
 use mesh_core::model::Workload;
 
-use super::denial::Denial;
-use crate::connection::Connection;
+use super::group::{Entry, Group};
 
 /// All connections of a guard.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     groups: Vec<Option<Group>>,
+    /// The places in `groups` that are empty.
+    free: BTreeSet<u32>,
     by_uid: HashMap<Box<str>, u32>,
     len: usize,
-}
-
-/// The connections of one workload.
-#[derive(Debug)]
-pub(super) struct Group {
-    /// The last record that was known.
-    pub(super) workload: Arc<Workload>,
-    /// What the decisions were made with.
-    pub(super) versions: Vec<u64>,
-    /// Whether there are connections that are not decided, for a policy that has not arrived.
-    pub(super) undecided: bool,
-    slots: Vec<Slot>,
-    free: Option<u32>,
-    taken: usize,
-}
-
-#[derive(Debug)]
-enum Slot {
-    /// Belongs to nobody; the next free one.
-    Free(Option<u32>),
-    Taken(Entry),
-}
-
-/// A connection.
-#[derive(Debug)]
-pub(super) struct Entry {
-    identity: Option<SpiffeId>,
-    source: IpAddr,
-    destination_ip: IpAddr,
-    destination_port: u16,
-    pub(super) stage: Stage,
-}
-
-/// Where a connection stands.
-#[derive(Debug)]
-pub(super) enum Stage {
-    /// It is allowed.
-    Live(Option<Waker>),
-    /// It waits for a policy.
-    Held(Option<Waker>),
-    /// It need not wait any longer.
-    Released,
-    /// It is no longer allowed.
-    Cut(Denial),
 }
 
 /// Where a connection is in the list.
@@ -70,63 +24,33 @@ pub(super) struct Place {
     slot: u32,
 }
 
-impl Stage {
-    /// Sets another stage; the waker of the old one.
-    pub(super) fn replace(&mut self, stage: Self) -> Option<Waker> {
-        match std::mem::replace(self, stage) {
-            Self::Live(waker) | Self::Held(waker) => waker,
-            Self::Released | Self::Cut(_) => None,
-        }
-    }
-}
-
-impl Entry {
-    pub(super) fn new(connection: &Connection<'_>, stage: Stage) -> Self {
-        Self {
-            identity: connection.identity.cloned(),
-            source: connection.source,
-            destination_ip: connection.destination.ip(),
-            destination_port: connection.destination.port(),
-            stage,
-        }
-    }
-
-    pub(super) fn connection(&self) -> Connection<'_> {
-        let destination = SocketAddr::new(self.destination_ip, self.destination_port);
-        Connection::new(self.source, self.identity.as_ref(), destination)
-    }
-}
-
 impl Connections {
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Enters a connection; `group` makes the group of its workload when there is none. `None` when
-    /// there is no place: there are never so many, their entries alone would take 256 GiB.
-    pub(super) fn insert(
-        &mut self,
-        uid: &str,
-        entry: Entry,
-        group: impl FnOnce() -> Group,
-    ) -> Option<Place> {
-        let at = match self.by_uid.get(uid) {
-            Some(at) => *at,
-            None => self.add_group(uid, group())?,
-        };
-        let undecided = matches!(entry.stage, Stage::Held(_));
-        let group = self.group_mut(at)?;
-        let slot = group.insert(entry)?;
-        group.undecided |= undecided;
+    /// The group of a workload, which is made when there is none. `None` when there is no place for
+    /// it: there are never so many, their entries alone would take 256 GiB.
+    pub(super) fn group_of(&mut self, uid: &str, make: impl FnOnce() -> Group) -> Option<u32> {
+        match self.by_uid.get(uid) {
+            Some(at) => Some(*at),
+            None => self.add_group(uid, make()),
+        }
+    }
+
+    /// Enters a connection into a group; `None` when there is no place, as above.
+    pub(super) fn insert(&mut self, group: u32, entry: Entry) -> Option<Place> {
+        let slot = self.group_mut(group)?.insert(entry)?;
         self.len += 1;
-        Some(Place { group: at, slot })
+        Some(Place { group, slot })
     }
 
     fn add_group(&mut self, uid: &str, group: Group) -> Option<u32> {
-        let free = self.groups.iter().position(Option::is_none);
-        let at = free.unwrap_or(self.groups.len());
-        let number = u32::try_from(at).ok()?;
-        match self.groups.get_mut(at) {
+        let number = match self.free.pop_first() {
+            Some(free) => free,
+            None => u32::try_from(self.groups.len()).ok()?,
+        };
+        match self.groups.get_mut(index(number)?) {
             Some(place) => *place = Some(group),
             None => self.groups.push(Some(group)),
         }
@@ -138,7 +62,7 @@ impl Connections {
     pub(super) fn remove(&mut self, place: Place) -> Option<Entry> {
         let group = self.group_mut(place.group)?;
         let entry = group.remove(place.slot)?;
-        let empty = group.taken == 0;
+        let empty = group.is_empty();
         self.len -= 1;
         if empty {
             self.remove_group(place.group);
@@ -149,10 +73,12 @@ impl Connections {
     fn remove_group(&mut self, at: u32) {
         let group = index(at).and_then(|at| self.groups.get_mut(at));
         if let Some(group) = group.and_then(Option::take) {
-            self.by_uid.remove(group.workload.uid());
+            self.by_uid.remove(group.workload().uid());
+            self.free.insert(at);
         }
         while matches!(self.groups.last(), Some(None)) {
             self.groups.pop();
+            self.free.remove(&self.groups());
         }
         if self.groups.is_empty() {
             *self = Self::default();
@@ -171,7 +97,7 @@ impl Connections {
     /// The workload of a group.
     pub(super) fn workload(&self, uid: &str) -> Option<&Arc<Workload>> {
         let group = self.groups.get(index(*self.by_uid.get(uid)?)?)?.as_ref();
-        group.map(|group| &group.workload)
+        group.map(Group::workload)
     }
 
     /// The number of places for groups.
@@ -180,91 +106,9 @@ impl Connections {
     }
 }
 
-impl Group {
-    pub(super) fn new(workload: Arc<Workload>, versions: Vec<u64>) -> Self {
-        Self {
-            workload,
-            versions,
-            undecided: false,
-            slots: Vec::new(),
-            free: None,
-            taken: 0,
-        }
-    }
-
-    /// The number of places for connections.
-    pub(super) fn slots(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// The connections at some of the places.
-    pub(super) fn entries_mut(
-        &mut self,
-        places: std::ops::Range<usize>,
-    ) -> impl Iterator<Item = &mut Entry> {
-        let end = places.end.min(self.slots.len());
-        let slots = self.slots.get_mut(places.start.min(end)..end);
-        let slots = slots.unwrap_or(&mut []).iter_mut();
-        slots.filter_map(|slot| match slot {
-            Slot::Taken(entry) => Some(entry),
-            Slot::Free(_) => None,
-        })
-    }
-
-    fn entry_mut(&mut self, at: u32) -> Option<&mut Entry> {
-        match self.slots.get_mut(index(at)?)? {
-            Slot::Taken(entry) => Some(entry),
-            Slot::Free(_) => None,
-        }
-    }
-
-    fn insert(&mut self, entry: Entry) -> Option<u32> {
-        let entry = Slot::Taken(entry);
-        if let Some(at) = self.free
-            && let Some(slot) = index(at).and_then(|at| self.slots.get_mut(at))
-            && let Slot::Free(next) = *slot
-        {
-            *slot = entry;
-            self.free = next;
-            self.taken += 1;
-            return Some(at);
-        }
-        let at = u32::try_from(self.slots.len()).ok()?;
-        self.slots.push(entry);
-        self.taken += 1;
-        Some(at)
-    }
-
-    fn remove(&mut self, at: u32) -> Option<Entry> {
-        let free = Slot::Free(self.free);
-        let slot = self.slots.get_mut(index(at)?)?;
-        match std::mem::replace(slot, free) {
-            Slot::Taken(entry) => {
-                self.free = Some(at);
-                self.taken -= 1;
-                Some(entry)
-            }
-            // Nobody owns a free slot, so nobody removes it.
-            free @ Slot::Free(_) => {
-                *slot = free;
-                None
-            }
-        }
-    }
-}
-
 fn index(at: u32) -> Option<usize> {
     usize::try_from(at).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Entry, Slot};
-
-    #[test]
-    fn a_connection_is_small() {
-        // Bytes, as the documentation of the guard says.
-        assert!(size_of::<Entry>() <= 72);
-        assert!(size_of::<Slot>() <= 72);
-    }
-}
+mod tests;

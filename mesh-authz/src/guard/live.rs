@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use super::connections::{Place, Stage};
+use super::connections::Place;
 use super::denial::Denial;
+use super::group::Stage;
 use super::shared::Shared;
 
 /// The permission for a live connection: a future that resolves with the reason when it is

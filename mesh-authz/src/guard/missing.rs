@@ -1,81 +1,92 @@
-//! Policies that workloads name and that are not known, and since when.
+//! Since when policies have been missing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mesh_core::name::Name;
+use parking_lot::Mutex;
 
-/// What is waited for, by the unique id of the workload that names it.
+/// How long connections wait for a policy that a workload names, when nothing else is said.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Policies that workloads name and that are not known, and since when.
+///
+/// Clones share what they know. Guards over the same stores, such as those of the workers of one
+/// process, are to be made with clones of one value: a policy is then missing for all of them
+/// since the moment when the first has met it. A lock is taken only when a guard meets a reference
+/// that it has not met before, or does not wait for one any longer.
+#[derive(Clone, Debug)]
+pub struct MissingPolicies(Arc<Shared>);
+
 #[derive(Debug)]
-pub(super) struct Missing {
+struct Shared {
     grace: Duration,
-    by_workload: HashMap<Box<str>, Vec<Wait>>,
+    /// By the unique id of the workload and the key of the policy.
+    references: Mutex<HashMap<(Box<str>, Name), Reference>>,
 }
 
 #[derive(Debug)]
-struct Wait {
-    key: Name,
-    /// The end of the grace; `None` for one beyond all times.
-    until: Option<Instant>,
-    /// Whether [`Missing::expire`] has reported the end.
-    reported: bool,
+struct Reference {
+    since: Instant,
+    /// How many guards know it.
+    guards: usize,
 }
 
-impl Missing {
-    pub(super) fn new(grace: Duration) -> Self {
-        Self {
+impl MissingPolicies {
+    /// Nothing is missing yet.
+    ///
+    /// `grace` is how long connections wait for a policy that a workload names and that is not
+    /// known, from the moment when that is first noticed; 0 denies at once. The default is
+    /// [`GRACE`].
+    #[must_use]
+    pub fn new(grace: Duration) -> Self {
+        Self(Arc::new(Shared {
             grace,
-            by_workload: HashMap::new(),
-        }
+            references: Mutex::default(),
+        }))
     }
 
-    /// Notes that a workload names a policy that is not known; whether its grace has ended.
-    pub(super) fn note(&mut self, uid: &str, key: &Name, now: Instant) -> bool {
-        let waits = match self.by_workload.get_mut(uid) {
-            Some(waits) => waits,
-            None => self.by_workload.entry(uid.into()).or_default(),
-        };
-        let over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
-        if let Some(wait) = waits.iter().find(|wait| wait.key == *key) {
-            return over(wait.until);
-        }
-        let until = now.checked_add(self.grace);
-        waits.push(Wait {
-            key: key.clone(),
-            until,
-            reported: false,
+    /// The number of references of workloads to policies that are missing, as far as a connection
+    /// has met them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.references.lock().len()
+    }
+
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A guard has met a reference at `now`; the end of its grace, `None` for one beyond all times.
+    pub(super) fn enter(&self, uid: &str, key: &Name, now: Instant) -> Option<Instant> {
+        let mut references = self.0.references.lock();
+        let reference = references.entry((uid.into(), key.clone()));
+        let reference = reference.or_insert(Reference {
+            since: now,
+            guards: 0,
         });
-        over(until)
+        reference.guards += 1;
+        reference.since.checked_add(self.0.grace)
     }
 
-    /// Forgets what is not missing any more.
-    pub(super) fn retain(&mut self, mut is_missing: impl FnMut(&str, &Name) -> bool) {
-        self.by_workload.retain(|uid, waits| {
-            waits.retain(|wait| is_missing(uid, &wait.key));
-            !waits.is_empty()
-        });
-    }
-
-    /// Whether any grace has ended since the last call.
-    pub(super) fn expire(&mut self, now: Instant) -> bool {
-        let waits = self.by_workload.values_mut().flatten();
-        let mut any = false;
-        for wait in waits.filter(|wait| !wait.reported) {
-            wait.reported = wait.until.is_some_and(|until| until <= now);
-            any |= wait.reported;
+    /// A guard does not wait any longer for what it has entered.
+    pub(super) fn leave(&self, uid: &str, key: &Name) {
+        let id = (uid.into(), key.clone());
+        let mut references = self.0.references.lock();
+        if let Some(reference) = references.get_mut(&id) {
+            reference.guards -= 1;
+            if reference.guards == 0 {
+                references.remove(&id);
+            }
         }
-        any
     }
+}
 
-    /// The end of the next grace.
-    pub(super) fn next(&self) -> Option<Instant> {
-        let waits = self.by_workload.values().flatten();
-        let waits = waits.filter(|wait| !wait.reported);
-        waits.filter_map(|wait| wait.until).min()
-    }
-
-    /// How many references are missing.
-    pub(super) fn len(&self) -> usize {
-        self.by_workload.values().map(Vec::len).sum()
+impl Default for MissingPolicies {
+    fn default() -> Self {
+        Self::new(GRACE)
     }
 }

@@ -12,12 +12,12 @@ use mesh_core::model::Workload;
 use mesh_core::snapshot::MeshSnapshot;
 use mesh_core::watch::Watch;
 
-use super::connections::{Entry, Stage};
+use super::group::{Entry, Group, Stage};
 use super::shared::{Ledger, Settled, Shared, State};
 use crate::index::PolicyIndex;
 
-/// Connections, or workloads, that are looked at while the lock is held and before the executor's
-/// other tasks have their turn.
+/// How many connections and workloads, taken together, are looked at while the lock is held and
+/// before the executor's other tasks have their turn.
 const CHUNK: usize = 256;
 
 /// Decides again about the live connections of a guard: its [`run`](Self::run) is to be spawned.
@@ -34,13 +34,19 @@ struct Source<T> {
     closed: bool,
 }
 
-/// What there is to decide with.
+/// Goes through all workloads once.
 struct Pass {
+    /// The place of the workload that is next.
+    at: u32,
+    /// Whether the grace of a policy has ended.
+    expired: bool,
+}
+
+/// What there is to decide with.
+struct Basis {
     index: Arc<PolicyIndex>,
     mesh: Arc<MeshSnapshot>,
     now: Instant,
-    /// Whether the grace of a policy has ended.
-    expired: bool,
 }
 
 impl Redecider {
@@ -70,15 +76,9 @@ impl Redecider {
     pub async fn run(mut self) {
         loop {
             self.change().await;
-            let pass = self.begin();
-            let mut at = 0;
-            while let Some(next) = pass.next_affected(&self.shared, at) {
-                let mut start = 0;
-                while pass.chunk(&self.shared, next, start) {
-                    start += CHUNK;
-                    yield_once().await;
-                }
-                at = next + 1;
+            let mut pass = self.begin();
+            while self.turn(&mut pass) {
+                yield_once().await;
             }
         }
     }
@@ -117,10 +117,19 @@ impl Redecider {
         }
     }
 
+    /// What is newest; to be asked for with the lock held, so that it is not older than what any
+    /// connection in the list was admitted with.
+    fn basis(&self) -> Basis {
+        Basis {
+            index: self.policies.watch.load(),
+            mesh: self.mesh.watch.load(),
+            now: self.shared.timer.now(),
+        }
+    }
+
     fn begin(&self) -> Pass {
-        let (index, mesh) = (self.policies.watch.load(), self.mesh.watch.load());
-        let now = self.shared.timer.now();
         let mut state = self.shared.state.lock();
+        let Basis { index, mesh, now } = self.basis();
         let State {
             connections,
             ledger,
@@ -133,72 +142,67 @@ impl Redecider {
         });
         let expired = ledger.missing.expire(now);
         drop(state);
-        Pass {
-            index,
-            mesh,
-            now,
-            expired,
-        }
-    }
-}
-
-impl Pass {
-    /// The next workload, from `at` on, whose connections must be decided again.
-    fn next_affected(&self, shared: &Shared, at: u32) -> Option<u32> {
-        let mut state = shared.state.lock();
-        let connections = &mut state.connections;
-        (at..connections.groups()).find(|at| {
-            let Some(group) = connections.group_mut(*at) else {
-                return false;
-            };
-            let known = self.mesh.workload(group.workload.uid());
-            let known = known.unwrap_or(&group.workload).clone();
-            let old = std::mem::replace(&mut group.workload, known);
-            let workload = &group.workload;
-            // Two policies that are both missing have the same version.
-            let same = old.authorization_policies() == workload.authorization_policies()
-                && self
-                    .index
-                    .versions(workload)
-                    .eq(group.versions.iter().copied());
-            if !same {
-                group.versions.clear();
-                group.versions.extend(self.index.versions(workload));
-            }
-            !same || self.expired && group.undecided
-        })
+        Pass { at: 0, expired }
     }
 
-    /// Decides about the connections in a chunk of places of a group; whether there are more.
-    fn chunk(&self, shared: &Shared, group: u32, start: usize) -> bool {
+    /// Takes a pass further by one chunk; whether there is more.
+    fn turn(&self, pass: &mut Pass) -> bool {
         let mut wakers = Vec::new();
-        let mut state = shared.state.lock();
+        let mut state = self.shared.state.lock();
+        // Something newer than at the last turn comes with a pass of its own, which does not begin
+        // before this one has ended: however often something changes, each workload has its turn.
+        let basis = self.basis();
         let State {
             connections,
             ledger,
             ..
         } = &mut *state;
-        let Some(group) = connections.group_mut(group) else {
-            return false;
-        };
-        let workload = group.workload.clone();
+        let mut left = CHUNK;
+        while left > 0 && pass.at < connections.groups() {
+            left -= 1;
+            let group = connections.group_mut(pass.at);
+            if group.is_none_or(|group| basis.round(ledger, group, pass, &mut left, &mut wakers)) {
+                pass.at += 1;
+            }
+        }
+        let more = pass.at < connections.groups();
+        if !wakers.is_empty() {
+            self.shared.epoch.fetch_add(1, Ordering::Release);
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        more
+    }
+}
+
+impl Basis {
+    /// Decides about `left` connections of a group, which is lowered; whether the group is done.
+    fn round(
+        &self,
+        ledger: &mut Ledger,
+        group: &mut Group,
+        pass: &Pass,
+        left: &mut usize,
+        wakers: &mut Vec<Waker>,
+    ) -> bool {
+        let known = self.mesh.workload(group.workload().uid());
+        let workload = known.unwrap_or(group.workload()).clone();
+        group.renew(&self.index, &workload);
+        if !group.begin(&self.index, pass.expired) {
+            return true;
+        }
+        let places = group.next(*left);
+        let end = places.end;
+        *left = left.saturating_sub(places.len());
         let mut undecided = false;
-        for entry in group.entries_mut(start..start + CHUNK) {
+        for entry in group.entries_mut(places) {
             match self.decide(ledger, &workload, entry) {
                 Next::Stay => {}
                 Next::Wait => undecided = true,
                 Next::Go(stage) => wakers.extend(entry.stage.replace(stage)),
             }
         }
-        // What was not decided before this pass has been decided again by its end.
-        group.undecided = undecided || start > 0 && group.undecided;
-        let more = start + CHUNK < group.slots();
-        if !wakers.is_empty() {
-            shared.epoch.fetch_add(1, Ordering::Release);
-        }
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        more
+        group.advance(end, undecided)
     }
 
     fn decide(&self, ledger: &mut Ledger, workload: &Workload, entry: &Entry) -> Next {

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 
 use super::connections::Connections;
 use super::denial::{Denial, MatchedRule};
-use super::missing::Missing;
 use super::timer::Timer;
+use super::waits::Waits;
 use crate::decision::{AllowReason, Decision, Verdict};
 use crate::index::PolicyIndex;
 
@@ -21,12 +21,13 @@ use crate::index::PolicyIndex;
 pub struct Counts {
     /// Connections in the list now: live ones and held ones.
     pub connections: usize,
-    /// References of workloads to policies that are not known, now.
+    /// References of workloads to policies that are not known, now, as far as connections have met
+    /// them: of all guards that share a [`MissingPolicies`](super::MissingPolicies).
     pub missing_policies: usize,
     /// Connections so far that met a policy that is not known, when they came or when they were
     /// looked at again: `authz_missing_policy`.
     pub missing_policy_decisions: u64,
-    /// Live connections so far that were looked at again.
+    /// Connections so far, live and held ones, that were looked at again.
     pub decided_again: u64,
     /// Live connections so far whose permission was withdrawn.
     pub cut: u64,
@@ -51,7 +52,7 @@ pub(super) struct State {
 /// What is known of policies that are missing, and what has been counted.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    pub(super) missing: Missing,
+    pub(super) missing: Waits,
     pub(super) counts: Counts,
 }
 

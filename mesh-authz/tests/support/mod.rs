@@ -1,5 +1,7 @@
 //! Policies, workloads and connections for tests.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+
+pub(crate) mod world;
 
 use std::net::IpAddr;
 

@@ -18,11 +18,12 @@ impl Guards {
     pub(super) fn write(&self, writer: &mut Writer) {
         let counts: Vec<Counts> = self.0.read().iter().map(Guard::counts).collect();
         let sum = |of: fn(&Counts) -> u64| counts.iter().map(of).sum::<u64>();
+        // The guards share what is missing.
         let most = |of: fn(&Counts) -> usize| counts.iter().map(of).max().unwrap_or(0);
         writer.metric(
             "mesh_authz_missing_policies",
             Kind::Gauge,
-            "References of the workload to policies that are not known; they deny (unstable).",
+            "Policies not known that workloads name, as connections met them; after 5 s they deny (unstable).",
             [("", most(|counts| counts.missing_policies))],
         );
         for (name, help, value) in [
@@ -33,7 +34,7 @@ impl Guards {
             ),
             (
                 "mesh_authz_decided_again",
-                "Running connections that were decided again (unstable).",
+                "Running and waiting connections that were decided again (unstable).",
                 sum(|counts| counts.decided_again),
             ),
             (

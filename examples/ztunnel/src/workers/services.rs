@@ -54,8 +54,12 @@ impl Services {
         let telemetry: Arc<dyn Telemetry> = shared.metrics.clone();
         let resolver = resolver(shared);
         let log_info = settings.log_policies;
-        let (authorizer, redecider) =
-            PolicyAuthorizer::new(&shared.policies, &shared.store, log_info);
+        let (authorizer, redecider) = PolicyAuthorizer::new(
+            &shared.policies,
+            &shared.store,
+            &shared.missing_policies,
+            log_info,
+        );
         shared.metrics.guards().add(authorizer.guard().clone());
         let awake = Awake::new(settings.net.awake);
         let dialer = awake.dialer(TcpDialer::new(settings.net.sockets));

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mesh_authz::guard::MissingPolicies;
 use mesh_authz::store::PolicyStore;
 use mesh_core::credential::CertificateSource;
 use mesh_core::identity::SpiffeId;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Arc<MeshStore>,
     pub(crate) policies: Arc<PolicyStore>,
+    pub(crate) missing_policies: MissingPolicies,
     /// Where what is not known of the mesh can be had.
     pub(crate) demand: Option<Demand>,
     pub(crate) certificates: Arc<dyn CertificateSource>,
