@@ -43,53 +43,52 @@ impl RevokingSource {
     }
 }
 
-/// The publisher of a credential with the lists, which has published it.
+/// The publisher of an identity, which has published the newest credential with the newest lists.
+///
+/// One lock is held from the look at what is newest until that is published: an older credential,
+/// or older lists, never follow a newer one. Waking those who wait only schedules them.
 fn revoke(
     known: &Mutex<Known>,
     issued: Arc<Credential>,
-    lists: Arc<RevocationLists>,
+    lists: &Watch<RevocationLists>,
 ) -> Result<Arc<Publisher<Credential>>, CertificateError> {
-    let add = |issued: &Credential| {
-        let trust = issued.trust().revoking(&lists);
-        let credential = issued.with_trust(Arc::new(trust));
-        credential
-            .map(Arc::new)
-            .map_err(|source| CertificateError::Invalid {
-                id: issued.id().clone(),
-                source: Arc::new(source),
-            })
+    let mut known = known.lock();
+    let lists = lists.load();
+    let id = issued.id().clone();
+    let Some(old) = known.get_mut(&id) else {
+        let publisher = Arc::new(watch::channel_shared(add(&issued, &lists)?).0);
+        let entry = Revoking {
+            issued,
+            lists,
+            publisher: publisher.clone(),
+            followed: false,
+        };
+        known.insert(id, entry);
+        return Ok(publisher);
     };
-    let (publisher, credential) = {
-        let mut known = known.lock();
-        let id = issued.id().clone();
-        match known.get_mut(&id) {
-            Some(old)
-                if old.issued.generation() > issued.generation()
-                    || Arc::ptr_eq(&old.issued, &issued) && Arc::ptr_eq(&old.lists, &lists) =>
-            {
-                return Ok(old.publisher.clone());
-            }
-            Some(old) => {
-                let credential = add(&issued)?;
-                (old.issued, old.lists) = (issued, lists);
-                (old.publisher.clone(), credential)
-            }
-            None => {
-                let publisher = Arc::new(watch::channel_shared(add(&issued)?).0);
-                let entry = Revoking {
-                    issued,
-                    lists,
-                    publisher: publisher.clone(),
-                    followed: false,
-                };
-                known.insert(id, entry);
-                return Ok(publisher);
-            }
-        }
+    let issued = if old.issued.generation() > issued.generation() {
+        old.issued.clone()
+    } else {
+        issued
     };
-    // Without the lock: this wakes tasks, which may ask the source at once.
-    publisher.publish(credential);
-    Ok(publisher)
+    if !Arc::ptr_eq(&old.issued, &issued) || !Arc::ptr_eq(&old.lists, &lists) {
+        let credential = add(&issued, &lists)?;
+        (old.issued, old.lists) = (issued, lists);
+        old.publisher.publish(credential);
+    }
+    Ok(old.publisher.clone())
+}
+
+/// A credential with revocation lists in its trust bundle.
+fn add(issued: &Credential, lists: &RevocationLists) -> Result<Arc<Credential>, CertificateError> {
+    let trust = issued.trust().revoking(lists);
+    let credential = issued.with_trust(Arc::new(trust));
+    credential
+        .map(Arc::new)
+        .map_err(|source| CertificateError::Invalid {
+            id: issued.id().clone(),
+            source: Arc::new(source),
+        })
 }
 
 /// Publishes the credential whenever it or the lists change, until the source ends.
@@ -116,7 +115,7 @@ async fn follow(
             },
         };
         // In effect this does not fail; the watches of a credential that cannot be made close.
-        if revoke(&known, issued, lists.load()).is_err() {
+        if revoke(&known, issued, &lists).is_err() {
             break;
         }
     }
@@ -135,13 +134,14 @@ async fn next(credentials: &mut Option<Watch<Credential>>) -> Option<Arc<Credent
 impl CertificateSource for RevokingSource {
     async fn credential(&self, id: &SpiffeId) -> Result<Arc<Credential>, CertificateError> {
         let issued = self.issued.credential(id).await?;
-        Ok(revoke(&self.known, issued, self.lists.load())?.load())
+        Ok(revoke(&self.known, issued, &self.lists)?.load())
     }
 
     async fn watch(&self, id: &SpiffeId) -> Result<Option<Watch<Credential>>, CertificateError> {
-        let issued = self.issued.credential(id).await?;
+        // In this order: a renewal after the watch is opened is seen by whoever follows it.
         let credentials = self.issued.watch(id).await?;
-        let publisher = revoke(&self.known, issued, self.lists.load())?;
+        let issued = self.issued.credential(id).await?;
+        let publisher = revoke(&self.known, issued, &self.lists)?;
         let mut known = self.known.lock();
         if let Some(entry) = known.get_mut(id).filter(|entry| !entry.followed) {
             entry.followed = true;
