@@ -90,6 +90,13 @@ pub enum ResolveError {
         /// The address that was asked for.
         destination: SocketAddr,
     },
+    /// The control plane has not said what is at the destination or on the way to it, so that
+    /// nothing is known of how it has to be reached.
+    #[error("the control plane has not said in time what {reference} is")]
+    Unanswered {
+        /// What was asked for: `network/ip` or `namespace/hostname`.
+        reference: Box<str>,
+    },
 }
 
 impl ResolveError {
@@ -106,7 +113,8 @@ impl ResolveError {
             | Self::NoAddress { .. }
             | Self::NoIdentity { .. }
             | Self::NoRemoteIdentity { .. }
-            | Self::InvalidHostname { .. } => Outcome::Unresolved,
+            | Self::InvalidHostname { .. }
+            | Self::Unanswered { .. } => Outcome::Unresolved,
             Self::WaypointRequired { .. } => Outcome::PolicyDenied,
         }
     }

@@ -71,4 +71,7 @@ pub enum HostnameTarget {
     Mesh(SocketAddr),
     /// It is not in the mesh, or the mesh has no address for it: look it up.
     Unknown,
+    /// Whether it is in the mesh could not be found out: fail, since looking it up could lead
+    /// around what the mesh demands for it.
+    Unanswered,
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mesh_core::model::Workload;
-use mesh_core::resolve::{HostnameTarget, IpFamily};
+use mesh_core::resolve::{HostnameTarget, IpFamily, ResolveError};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -113,6 +113,10 @@ impl<R: Resolver, C, L: NameLookup> Socks5<R, C, L> {
         match resolver.hostname(&local, name, port, prefer).await {
             HostnameTarget::Mesh(address) => Ok(address),
             HostnameTarget::Unknown => self.look_up(name, port, prefer).await,
+            HostnameTarget::Unanswered => {
+                let reference = (&**name).into();
+                Err(ResolveError::Unanswered { reference }.into())
+            }
         }
     }
 

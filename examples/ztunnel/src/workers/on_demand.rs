@@ -1,8 +1,14 @@
 //! Resolution that asks the control plane for what it does not know yet (`XDS_ON_DEMAND`).
 
+mod absent;
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use mesh_core::authority::AuthorityHost;
 use mesh_core::model::{GatewayDestination, Workload};
 use mesh_core::resolve::{
     HostnameTarget, InboundError, InboundRequest, InboundRoute, IpFamily, OutboundRequest,
@@ -12,22 +18,53 @@ use mesh_core::snapshot::MeshSnapshot;
 use mesh_core::watch::Watch;
 use mesh_hbone::proxy::{MeshResolver, NoLocalWorkload, Resolver};
 use mesh_xds::ads::Demand;
+use mesh_xds::delta::Answer;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::Settings;
+use absent::Absent;
 
 /// References that are followed from one destination: to its waypoint, and from there to a gateway.
 const FETCHES: usize = 4;
+/// The longest that one decision waits for the control plane, whatever it needs of it.
+const TIME: Duration = Duration::from_secs(5);
 
 /// Resolves by the mesh, after fetching what a decision needs.
 ///
-/// A decision waits for the answer of the control plane, for 5 s at most. Without a [`Demand`]
-/// nothing is fetched: the whole mesh is known.
+/// A decision waits for the control plane for 5 s at most, and not at all for what is known. It is
+/// made only when the control plane has said what there is, or that there is nothing: without an
+/// answer the connection fails, since what is in the mesh must not be taken for what is not.
+/// Without a [`Demand`] nothing is fetched: the whole mesh is known.
 #[derive(Clone, Debug)]
 pub(super) struct OnDemandResolver {
     resolver: MeshResolver,
     mesh: Watch<MeshSnapshot>,
     demand: Option<Demand>,
+    absent: Arc<Mutex<Absent>>,
     settings: Arc<Settings>,
+}
+
+/// Whether the control plane has a resource.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fetched {
+    /// It shows in the mesh.
+    Found,
+    NotFound,
+}
+
+/// The control plane did not say in time, or nobody asks it any more.
+#[derive(Debug)]
+struct Unanswered {
+    reference: String,
+}
+
+impl From<Unanswered> for ResolveError {
+    fn from(unanswered: Unanswered) -> Self {
+        Self::Unanswered {
+            reference: unanswered.reference.into(),
+        }
+    }
 }
 
 impl OnDemandResolver {
@@ -41,38 +78,78 @@ impl OnDemandResolver {
             resolver,
             mesh,
             demand,
+            absent: Arc::default(),
             settings,
         }
     }
 
-    /// Fetches a resource by its name or alias; what comes of it shows in the mesh.
-    async fn fetch(&self, name: String) {
-        if let Some(demand) = &self.demand {
-            let answer = demand.resource(name.as_str()).await;
-            tracing::debug!(name, ?answer, "fetched");
+    /// Asks for a resource by its name or alias.
+    async fn ask(&self, name: String, until: Instant) -> Result<Fetched, Unanswered> {
+        let Some(demand) = &self.demand else {
+            return Ok(Fetched::NotFound);
+        };
+        let answer = timeout_at(until, demand.resource(name.as_str())).await;
+        tracing::debug!(name, ?answer, "fetched");
+        match answer {
+            Ok(Ok(Answer::Found)) => Ok(Fetched::Found),
+            Ok(Ok(Answer::NotFound)) => Ok(Fetched::NotFound),
+            _ => Err(Unanswered { reference: name }),
         }
+    }
+
+    /// The same, which remembers for a while what there is not.
+    async fn fetch(&self, name: String, until: Instant) -> Result<Fetched, Unanswered> {
+        if self.absent.lock().has(&name, Instant::now()) {
+            return Ok(Fetched::NotFound);
+        }
+        let fetched = self.ask(name.clone(), until).await?;
+        if fetched == Fetched::NotFound {
+            self.absent.lock().add(name, Instant::now());
+        }
+        Ok(fetched)
     }
 
     /// Fetches what is at an address, unless it is known.
-    async fn fetch_address(&self, network: &str, ip: IpAddr) {
-        if self.demand.is_some() && !is_known(&self.mesh.load(), network, ip) {
-            self.fetch(format!("{network}/{ip}")).await;
+    async fn fetch_address(
+        &self,
+        network: &str,
+        ip: IpAddr,
+        until: Instant,
+    ) -> Result<(), Unanswered> {
+        if !is_known(&self.mesh.load(), network, ip) {
+            self.fetch(format!("{network}/{ip}"), until).await?;
         }
+        Ok(())
     }
 
-    async fn fetch_reference(&self, reference: &GatewayDestination) {
-        match reference {
-            GatewayDestination::Address(address) => self.fetch(address.to_string()).await,
-            GatewayDestination::Hostname(name) => self.fetch(name.to_string()).await,
-            _ => {}
+    /// Fetches what a destination refers to; nothing new comes of what is known already.
+    async fn fetch_reference(
+        &self,
+        reference: &GatewayDestination,
+        until: Instant,
+    ) -> Result<Fetched, Unanswered> {
+        let mesh = self.mesh.load();
+        let (is_known, name) = match reference {
+            GatewayDestination::Address(at) => {
+                (is_known(&mesh, &at.network, at.ip), at.to_string())
+            }
+            GatewayDestination::Hostname(name) => {
+                let service = mesh.service(&name.namespace, &name.hostname);
+                let known = service.is_some() || mesh.workload_by_hostname(name).is_some();
+                (known, name.to_string())
+            }
+            _ => return Ok(Fetched::NotFound),
+        };
+        if is_known {
+            return Ok(Fetched::NotFound);
         }
+        self.fetch(name, until).await
     }
 }
 
+/// Whether the very address is known. A range around it says nothing about what is at it.
 fn is_known(mesh: &MeshSnapshot, network: &str, ip: IpAddr) -> bool {
-    mesh.workload_at(network, ip).is_some()
-        || !mesh.services_at(network, ip).is_empty()
-        || mesh.cidr_services_at(network, ip).next().is_some()
+    mesh.workload_at(network, ip).is_some() || !mesh.services_at(network, ip).is_empty()
 }
 
 impl Resolver for OnDemandResolver {
@@ -87,8 +164,9 @@ impl Resolver for OnDemandResolver {
         if self.demand.is_some() && !is_known() {
             let cluster = &self.settings.cluster_id;
             // The control plane's uid of a pod.
-            self.fetch(format!("{cluster}//Pod/{}/{}", own.namespace, own.name))
-                .await;
+            let uid = format!("{cluster}//Pod/{}/{}", own.namespace, own.name);
+            // Whatever comes of it: nothing is decided for a workload that is not known.
+            let _ = self.ask(uid, Instant::now() + TIME).await;
         }
         self.resolver.local().await
     }
@@ -98,8 +176,12 @@ impl Resolver for OnDemandResolver {
         local: &Workload,
         request: &OutboundRequest,
     ) -> Result<OutboundRoute, ResolveError> {
-        self.fetch_address(local.network(), request.destination.ip())
-            .await;
+        if self.demand.is_none() {
+            return self.resolver.outbound(local, request).await;
+        }
+        let until = Instant::now() + TIME;
+        self.fetch_address(local.network(), request.destination.ip(), until)
+            .await?;
         let mut fetches = 0;
         loop {
             let route = self.resolver.outbound(local, request).await;
@@ -108,11 +190,13 @@ impl Resolver for OnDemandResolver {
                 Err(ResolveError::UnknownNetworkGateway { gateway, .. }) => gateway,
                 _ => return route,
             };
-            if self.demand.is_none() || fetches >= FETCHES {
+            if fetches >= FETCHES {
                 return route;
             }
             fetches += 1;
-            self.fetch_reference(missing).await;
+            if self.fetch_reference(missing, until).await? == Fetched::NotFound {
+                return route;
+            }
         }
     }
 
@@ -132,8 +216,10 @@ impl Resolver for OnDemandResolver {
         let mut labels = name.split('.').skip(1);
         let namespace = labels.next().filter(|_| labels.next() == Some("svc"));
         let own: &str = local.namespace().as_ref();
-        self.fetch(format!("{}/{name}", namespace.unwrap_or(own)))
-            .await;
+        let key = format!("{}/{name}", namespace.unwrap_or(own));
+        if self.fetch(key, Instant::now() + TIME).await.is_err() {
+            return HostnameTarget::Unanswered;
+        }
         self.resolver.hostname(local, &name, port, prefer).await
     }
 
@@ -142,7 +228,22 @@ impl Resolver for OnDemandResolver {
         local: &Workload,
         request: &InboundRequest<'_>,
     ) -> Result<InboundRoute, InboundError> {
-        self.resolver.inbound(local, request).await
+        let route = self.resolver.inbound(local, request).await;
+        let Err(InboundError::UnknownService { .. }) = &route else {
+            return route;
+        };
+        let AuthorityHost::Name(name) = request.authority.host() else {
+            return route;
+        };
+        // Only what the workload itself belongs to: peers cannot make this proxy ask for anything.
+        let own = local.services().map(|(key, _)| key);
+        let Some(own) = own.into_iter().find(|key| key.hostname == *name) else {
+            return route;
+        };
+        match self.fetch(own.to_string(), Instant::now() + TIME).await {
+            Ok(Fetched::Found) => self.resolver.inbound(local, request).await,
+            _ => route,
+        }
     }
 
     async fn passthrough(
