@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mesh_core::credential::{CertificateError, CertificateSource, Credential, FixedSource};
 use mesh_core::identity::SpiffeId;
+use mesh_core::outcome::Outcome;
 use mesh_core::watch::Watch;
 use mesh_hbone::client::ClientLayer;
 use mesh_hbone::server::ServerLayer;
@@ -351,5 +352,57 @@ async fn who_still_holds_the_old_certificate_uses_the_connection_with_the_new_on
         settle().await;
         assert_eq!(dials.load(Ordering::SeqCst), 1, "{case}");
         assert!(ended.is_empty(), "{case}: the connection is retired");
+    }
+}
+
+/// A source that gives out its credential, and whose watch fails or never comes.
+#[derive(Debug)]
+struct Unwatched {
+    credential: Arc<Credential>,
+    hangs: bool,
+}
+
+#[async_trait]
+impl CertificateSource for Unwatched {
+    async fn credential(&self, _: &SpiffeId) -> Result<Arc<Credential>, CertificateError> {
+        Ok(self.credential.clone())
+    }
+
+    async fn watch(&self, id: &SpiffeId) -> Result<Option<Watch<Credential>>, CertificateError> {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        Err(CertificateError::unavailable(id, "no watch today"))
+    }
+}
+
+/// What later revocation lists could not end is not begun.
+#[tokio::test(start_paused = true)]
+async fn without_the_watch_that_a_source_owes_nothing_is_connected_or_accepted() {
+    let mesh = Mesh::new();
+    for hangs in [false, true] {
+        let source = |name| {
+            let credential = renewed(&mesh, name);
+            Arc::new(Unwatched { credential, hangs })
+        };
+        let (dialer, listener) = piped();
+        let _ended = listener.serve(mesh.server_builder().build().unwrap().layer(Fn_(echo)));
+        let client = ClientLayer::builder(source("client"), mesh.tls.clone());
+        let client = client.build().unwrap().layer(dialer);
+        let error = client.connect(mesh.target(endpoint(1))).await.unwrap_err();
+        let expected = if hangs {
+            Outcome::TlsFailure
+        } else {
+            Outcome::IdentityFailure
+        };
+        assert_eq!(error.outcome(), expected, "{error}");
+
+        let (dialer, listener) = piped();
+        let layer = ServerLayer::builder(id("server"), source("server"), mesh.tls.clone());
+        let mut ended = listener.serve(layer.build().unwrap().layer(Fn_(echo)));
+        let client = mesh.client_builder().build().unwrap().layer(dialer);
+        let error = client.connect(mesh.target(endpoint(1))).await.unwrap_err();
+        assert!(error.outcome().is_failure(), "{error}");
+        assert!(ended.recv().await.unwrap().is_err());
     }
 }

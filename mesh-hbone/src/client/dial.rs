@@ -94,12 +94,19 @@ where
         .tls
         .client(credential, &key.expect)
         .map_err(DialError::Configuration)?;
-    let connect = TlsConnector::from(config).connect(server_name(), io);
-    let stream = timeout(settings.tls_timeout, connect)
+    let secure = async {
+        // First: what later revocation lists could not reach shall not be connected.
+        let renewals = settings.certs.watch(&key.source).await;
+        let renewals = renewals.map_err(DialError::Certificate)?;
+        let connect = TlsConnector::from(config).connect(server_name(), io);
+        let stream = connect.await;
+        let stream = stream.map_err(|source| DialError::Handshake { endpoint, source })?;
+        Ok((stream, renewals))
+    };
+    let (stream, renewals) = timeout(settings.tls_timeout, secure)
         .await
         .map_err(|_| DialError::HandshakeTimeout { endpoint })?
-        .map_err(|source| DialError::Handshake { endpoint, source })
-        .inspect_err(|error| {
+        .inspect_err(|error: &DialError| {
             if error.outcome() == Outcome::CertificateRevoked {
                 report_revoked(&*settings.telemetry, endpoint, ConnectionPhase::Handshake);
             }
@@ -109,8 +116,7 @@ where
         .peer_certificates()
         .and_then(peer_identity)
         .ok_or(DialError::NoIdentity { endpoint })?;
-    // Whose replacements cannot be watched has no later revocation lists.
-    let renewals = settings.certs.watch(&key.source).await.ok().flatten();
+    // A source that cannot be watched has no later revocation lists.
     let revocations = renewals.map(|renewals| Revocations {
         tls: settings.tls.clone(),
         verified: settings.tls.verified(credential, PeerRole::Server),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mesh_core::credential::Credential;
+use mesh_core::credential::{CertificateError, Credential};
 use mesh_core::tls::{PeerRole, peer_identity};
 use mesh_core::watch::Watch;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -58,11 +58,13 @@ where
     let Accepted { io, peer, local } = accepted;
     let (peer, local) = (canonical(peer), canonical(local));
     let identity = &shared.identity;
-    let credential = shared.certs.credential(identity).await;
-    let credential = credential.map_err(|source| Error::Certificate {
+    let unusable = |source: CertificateError| Error::Certificate {
         peer,
         source: source.into(),
-    })?;
+    };
+    let credential = shared.certs.credential(identity).await.map_err(unusable)?;
+    // Before the handshake: what later revocation lists could not reach shall not be accepted.
+    let renewals = shared.certs.watch(identity).await.map_err(unusable)?;
     let config = shared.tls.server(&credential);
     let config = config.map_err(|source| Error::Configuration {
         peer,
@@ -75,8 +77,7 @@ where
         .peer_certificates()
         .and_then(peer_identity)
         .ok_or(Error::NoIdentity { peer })?;
-    // Renewal matters for connections that live long; one that cannot be watched is not retired.
-    let renewals = shared.certs.watch(identity).await.ok().flatten();
+    // A source that cannot be watched retires nothing and has no later revocation lists.
     let revocations = renewals.clone().map(|renewals| Revocations {
         tls: shared.tls.clone(),
         verified: shared.tls.verified(&credential, PeerRole::Client),
