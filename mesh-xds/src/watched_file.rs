@@ -10,8 +10,13 @@ mod tests;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use state::{FileState, Stamp};
+
+/// Looks at a file that must be had, and the time between them.
+const FIRST_LOOKS: u32 = 50;
+const FIRST_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Why a file has no content.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +109,25 @@ impl WatchedFile {
             }
             Err(error) => Some(Err(error)),
         }
+    }
+
+    /// Its content, or why there is none, for those who cannot go on without: a file that changes
+    /// while it is read is looked at again, for a second at most.
+    ///
+    /// Blocks on the file system, and for that second. Afterwards [`look`](Self::look) tells what
+    /// is new since.
+    ///
+    /// # Errors
+    /// [`FileError`], also when the file does not stop to change.
+    pub fn first_look(&mut self) -> Result<Vec<u8>, FileError> {
+        for _ in 0..FIRST_LOOKS {
+            if let Some(content) = self.look() {
+                return content;
+            }
+            std::thread::sleep(FIRST_INTERVAL);
+        }
+        let error = "it does not stop to change while it is read";
+        Err(self.unreadable(io::Error::new(io::ErrorKind::WouldBlock, error)))
     }
 
     /// The content, and the stamp of the file after it was read.

@@ -13,7 +13,7 @@ use super::config::{Loaded, LocalConfig, MAX_BYTES};
 use super::error::LocalError;
 use super::merge::Merger;
 use super::parse::parse;
-use crate::watched_file::WatchedFile;
+use crate::watched_file::{FileError, WatchedFile};
 
 /// How often a file is looked at, unless set otherwise: 500 ms.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -46,7 +46,7 @@ impl LocalSource {
     }
 
     /// Shares the stores with other sources: only what came from the file is removed when the
-    /// file does not have it any more. Default: the stores hold what the file says and nothing
+    /// file does not have it any more, as a [`Merger`] does it. Default: the stores hold what the file says and nothing
     /// else.
     #[must_use]
     pub fn beside_others(self) -> Self {
@@ -76,16 +76,29 @@ impl LocalSource {
     /// Blocks on the file system and on parsing.
     pub fn look(&mut self) -> Option<Result<Loaded, LocalError>> {
         let content = self.file.look()?;
-        Some(content.map_err(LocalError::from).and_then(|content| {
-            let text = String::from_utf8(content).map_err(|error| self.not_text(&error))?;
-            let config = parse(&text, &self.file_name())?;
-            let policies = self.policies.as_deref();
-            let name = self.file_name();
-            match &mut self.merger {
-                Some(merger) => merger.merge(&self.store, policies, config, &name),
-                None => replace(&self.store, policies, config, &name),
-            }
-        }))
+        Some(self.take(content))
+    }
+
+    /// Looks at the file for the first time, and again for a second at most while it is being written.
+    ///
+    /// Blocks on the file system and on parsing.
+    ///
+    /// # Errors
+    /// [`LocalError`] when there is no content, or no right one; the store is as it was.
+    pub fn first_look(&mut self) -> Result<Loaded, LocalError> {
+        let content = self.file.first_look();
+        self.take(content)
+    }
+
+    fn take(&mut self, content: Result<Vec<u8>, FileError>) -> Result<Loaded, LocalError> {
+        let name = self.file_name();
+        let text = String::from_utf8(content?).map_err(|error| self.not_text(&error))?;
+        let config = parse(&text, &name)?;
+        let policies = self.policies.as_deref();
+        match &mut self.merger {
+            Some(merger) => merger.merge(&self.store, policies, config, &name),
+            None => replace(&self.store, policies, config, &name),
+        }
     }
 
     /// Keeps the store up to date until the future is dropped; `report` hears of every change.

@@ -37,20 +37,19 @@ impl CrlFile {
     /// going on would trust what is revoked.
     pub(super) fn open(path: &Path) -> Result<(Self, Publisher<RevocationLists>), CrlError> {
         let mut file = Self(WatchedFile::new(path, MAX_BYTES));
-        let lists = match file.look() {
-            Some(Err(CrlError::File(error))) if error.is_missing() => {
+        let lists = match file.first_look() {
+            Err(CrlError::File(error)) if error.is_missing() => {
                 tracing::warn!(
                     path = %path.display(),
                     "CRL_PATH is not there: nothing is revoked until it is"
                 );
                 RevocationLists::default()
             }
-            Some(lists) => {
+            lists => {
                 let lists = lists?;
                 tracing::info!(lists = lists.len(), "revocation lists loaded");
                 lists
             }
-            None => RevocationLists::default(),
         };
         Ok((file, watch::channel(lists).0))
     }
@@ -94,14 +93,21 @@ impl CrlFile {
     }
 
     fn look(&mut self) -> Option<Result<RevocationLists, CrlError>> {
-        let content = match self.0.look()? {
-            Ok(content) => content,
-            Err(error) => return Some(Err(error.into())),
-        };
-        let lists = RevocationLists::from_file(&content);
-        Some(lists.map_err(|source| CrlError::Lists {
+        let content = self.0.look()?;
+        Some(self.lists(content))
+    }
+
+    /// What the file has when the process starts, however busily it is being written.
+    fn first_look(&mut self) -> Result<RevocationLists, CrlError> {
+        let content = self.0.first_look();
+        self.lists(content)
+    }
+
+    fn lists(&self, content: Result<Vec<u8>, FileError>) -> Result<RevocationLists, CrlError> {
+        let lists = RevocationLists::from_file(&content?);
+        lists.map_err(|source| CrlError::Lists {
             file: self.0.path().display().to_string(),
             source,
-        }))
+        })
     }
 }

@@ -42,9 +42,7 @@ pub(super) fn load(
             } else {
                 source
             };
-            if let Some(loaded) = source.look() {
-                say_loaded(settings, store, loaded?);
-            }
+            say_loaded(settings, store, source.first_look()?);
             Ok(Some(source))
         }
     }

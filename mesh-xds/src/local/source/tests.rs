@@ -126,6 +126,23 @@ fn a_file_written_in_place_counts_when_two_looks_find_it_the_same() {
 }
 
 #[test]
+fn the_first_look_waits_for_a_file_that_is_being_written() {
+    let directory = Directory::new("first-look");
+    let path = directory.file("mesh.yaml");
+    fs::write(&path, one("a")).unwrap();
+    let store = Arc::new(MeshStore::new());
+    let mut source = LocalSource::new(&path, store.clone());
+    source.first_look().unwrap();
+    // One look at what is written in place is not enough.
+    fs::write(&path, one("longer-name")).unwrap();
+    source.first_look().unwrap();
+    assert_eq!(name_in(&store).as_deref(), Some("longer-name"));
+
+    let mut missing = LocalSource::new(directory.file("none"), store);
+    assert!(matches!(missing.first_look(), Err(LocalError::Read { .. })));
+}
+
+#[test]
 fn a_directory_in_place_of_the_file_is_refused() {
     let directory = Directory::new("directory");
     let mut source = LocalSource::new(&directory.0, Arc::new(MeshStore::new()));
