@@ -53,7 +53,14 @@ fn explain(known: &Known<'_>, question: &Question) -> Result<Story, String> {
         None => {
             let text = format!("the client {source_ip} is not in the mesh: nothing captures it");
             story.note("client", text);
-            arrival::plain(known, (source_ip, destination), &mut story);
+            match &question.identity {
+                // Whoever has an identity of the mesh shows it over HBONE.
+                Some(identity) => {
+                    let peer = SocketAddr::new(source_ip, question.source.port().unwrap_or(0));
+                    arrival::direct(known, (peer, destination), identity, &mut story);
+                }
+                None => arrival::plain(known, (source_ip, destination), &mut story),
+            }
         }
     }
     Ok(story)

@@ -63,7 +63,11 @@ impl ProxyConfig {
         let mut proxy_metadata = other.proxy_metadata;
         proxy_metadata.extend(self.proxy_metadata);
         Self {
-            discovery_address: self.discovery_address.or(other.discovery_address),
+            // An empty one says nothing, as in environment variables.
+            discovery_address: [self.discovery_address, other.discovery_address]
+                .into_iter()
+                .flatten()
+                .find(|address| !address.is_empty()),
             proxy_admin_port: self.proxy_admin_port.or(other.proxy_admin_port),
             stats_port: self.stats_port.or(other.stats_port),
             concurrency: self.concurrency.or(other.concurrency),
@@ -116,6 +120,19 @@ rootNamespace: istio-system
             proxy_metadata: metadata.map(|(k, v)| (k.into(), v.into())).into(),
         };
         assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn an_empty_discovery_address_is_none() {
+        let empty = "{discoveryAddress: ''}";
+        let config = ProxyConfig::parse(Some(empty), Some(MESH)).unwrap();
+        let mesh = Some("istiod.istio-system.svc:15012");
+        assert_eq!(config.discovery_address.as_deref(), mesh);
+        let mesh = "defaultConfig: {discoveryAddress: ''}";
+        for own in [None, Some(empty)] {
+            let config = ProxyConfig::parse(own, Some(mesh)).unwrap();
+            assert_eq!(config.discovery_address, None, "{own:?}");
+        }
     }
 
     #[test]

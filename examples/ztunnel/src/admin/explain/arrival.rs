@@ -1,6 +1,7 @@
 //! The server's side: what its proxy would do with the connection.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use mesh_authz::spec::Action;
@@ -18,6 +19,8 @@ use super::story::Story;
 /// The most policies, and rules of one, that are written down.
 const MOST: usize = 100;
 const MOST_RULES: usize = 20;
+/// Where HBONE connections arrive.
+const HBONE_PORT: u16 = 15008;
 
 fn who(known: &Known<'_>, server: &Workload) -> String {
     let own = known.local.is_some_and(|local| local.uid() == server.uid());
@@ -59,6 +62,28 @@ pub(super) fn tunnelled(
             );
         }
     }
+}
+
+/// A CONNECT request for an address, which reaches the proxy there from outside of the mesh.
+pub(super) fn direct(
+    known: &Known<'_>,
+    (peer, destination): (SocketAddr, SocketAddr),
+    identity: &SpiffeId,
+    story: &mut Story,
+) {
+    let Some(server) = known.mesh.workload_at(known.network, destination.ip()) else {
+        let text =
+            format!("{destination} is not a workload of the mesh: no proxy of it is involved");
+        return story.conclude(None, text);
+    };
+    let Some(port) = NonZeroU16::new(destination.port()) else {
+        let text = format!("{destination} cannot be connected to");
+        return story.conclude(Some(false), text);
+    };
+    let authority = ConnectAuthority::from_ip(destination.ip(), port);
+    let local = SocketAddr::new(destination.ip(), HBONE_PORT);
+    let ends = (&authority, Some(identity));
+    tunnelled(known, server, (peer, local), ends, story);
 }
 
 /// A plain TCP connection to an address.

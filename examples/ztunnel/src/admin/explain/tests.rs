@@ -156,6 +156,21 @@ fn each_way_is_explained_in_text_and_json() {
             Some(false),
             &["the client's proxy closes"],
         ),
+        (
+            "src=10.9.9.9&dst=10.0.0.2:8080&identity=spiffe://cluster.local/ns/ns/sa/client",
+            Some(true),
+            &[
+                "the client 10.9.9.9 is not in the mesh",
+                "takes the request for 10.0.0.2:8080",
+                "spiffe://cluster.local/ns/ns/sa/client at 10.9.9.9 asks",
+                "ALLOW ns/clients: matches by rule 0",
+            ],
+        ),
+        (
+            "src=10.9.9.9&dst=10.0.0.2:8080",
+            Some(false),
+            &["takes the plain connection", "a client without identity"],
+        ),
     ];
     for (query, allowed, says) in table {
         let (text, json) = ask(query).unwrap();
