@@ -106,6 +106,7 @@ impl Metrics {
             "Running connections with peers that new revocation lists ended (unstable).",
             DIRECTIONS.map(|toward| (reporter(toward), self.crl_ends(toward))),
         );
+        // Every source of certificates here can be watched; a connection whose watch fails is none.
         writer.metric(
             "istio_crl_untracked_connections",
             Kind::Counter,
