@@ -111,7 +111,8 @@ where
                 Ok(Upstream::Tunnel(tunnel.map_err(Error::Tunnel)?))
             }
             Leg::DoubleHbone { gateway, inner } => {
-                let tunnel = self.tunnels.open_through(gateway, inner).await;
+                // In a box of its own: it is large and rare, and the others are to be small.
+                let tunnel = Box::pin(self.tunnels.open_through(gateway, inner)).await;
                 Ok(Upstream::Tunnel(tunnel.map_err(Error::Tunnel)?))
             }
         }
