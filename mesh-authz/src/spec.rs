@@ -16,7 +16,9 @@
 //! `namespaces`, `principals` and `service_accounts` fits.
 
 mod policy;
+mod template;
 mod values;
 
 pub use policy::{Action, ClauseSpec, MatchSpec, PolicySpec, RuleSpec, Scope};
+pub use template::{InvalidTemplate, PathTemplate, TemplateCharset, TemplateSegment};
 pub use values::{ServiceAccountMatch, StringMatch, cidr, port};
