@@ -6,6 +6,7 @@
 //! - [`PolicyIndex`]: all policies at one moment, compiled. [`PolicyIndex::decide`] answers for one
 //!   connection without allocation and without looking at policies that cannot match;
 //!   [`PolicyIndex::explain`] tells for each policy why.
+//! - [`claims`]: claims of a verified token, as policies and routes read them.
 //! - [`guard`]: live connections, which are decided again when policies or workloads change.
 //! - [`plain`]: the rules of evaluation as they are written down, for tests and as a yardstick.
 //!
@@ -39,6 +40,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod claims;
 mod connection;
 mod decision;
 mod explain;
