@@ -1,0 +1,15 @@
+//! Authorization from the specification: a plain evaluator over raw policies, the tables of the
+//! specification as cases, and both held against the product.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::exhaustive_enums,
+    missing_docs
+)]
+
+mod cases;
+mod evaluator;
+mod tables;
