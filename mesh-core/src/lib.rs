@@ -11,6 +11,7 @@ pub mod drain;
 pub mod endpoints;
 pub mod forwarded;
 pub mod identity;
+pub mod limits;
 pub mod model;
 pub mod name;
 pub mod outcome;
