@@ -11,6 +11,7 @@ pub mod drain;
 pub mod endpoints;
 pub mod forwarded;
 pub mod identity;
+pub mod lb;
 pub mod limits;
 pub mod model;
 pub mod name;
