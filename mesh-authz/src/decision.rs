@@ -17,6 +17,8 @@ pub struct Decision<'i> {
     pub verdict: Verdict<'i>,
     /// What policies that are not enforced say. It has no influence on the verdict.
     pub dry_run: DryRun<'i>,
+    /// An AUDIT policy that matches. It has no influence on the verdict.
+    pub audit: Option<RuleRef<'i>>,
 }
 
 /// The answer to whether a connection may go on.
@@ -28,12 +30,20 @@ pub enum Verdict<'i> {
     Allow(AllowReason<'i>),
     /// It may not.
     Deny(DenyReason<'i>),
-    /// No known policy denies it, but the workload names one that is not known: it must wait, and
+    /// What is known does not decide it, and it must not go on.
+    Undecided(Undecided<'i>),
+}
+
+/// What is missing for a decision.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller must handle every answer")]
+pub enum Undecided<'i> {
+    /// No known policy denies it, but one that the workload names is not known: it must wait, and
     /// in the end be denied.
-    Undecided {
-        /// Key of the first such policy.
-        missing: &'i Name,
-    },
+    MissingPolicy(&'i Name),
+    /// It depends on the requests on the connection, which only a proxy for HTTP sees. Anything
+    /// else must deny it.
+    NeedsRequest(RuleRef<'i>),
 }
 
 /// Why a connection may go on.
@@ -132,6 +142,20 @@ impl fmt::Display for RuleRef<'_> {
 impl fmt::Debug for RuleRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}]", self.policy.key(), self.rule)
+    }
+}
+
+impl fmt::Display for Undecided<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingPolicy(key) => write!(f, "policy {key} has not arrived"),
+            Self::NeedsRequest(rule) => {
+                write!(
+                    f,
+                    "policy {rule} is about requests, which are not seen here"
+                )
+            }
+        }
     }
 }
 

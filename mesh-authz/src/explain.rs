@@ -114,7 +114,7 @@ fn verdict(decision: &Decision<'_>) -> String {
     match decision.verdict {
         Verdict::Allow(reason) => format!("allowed: {reason}"),
         Verdict::Deny(reason) => format!("denied: {reason}"),
-        Verdict::Undecided { missing } => format!("undecided: policy {missing} has not arrived"),
+        Verdict::Undecided(missing) => format!("undecided: {missing}"),
     }
 }
 

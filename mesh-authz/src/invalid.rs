@@ -71,6 +71,24 @@ pub enum Problem {
     /// A service account or its namespace is empty.
     #[error("a service account needs namespace and name")]
     ServiceAccount,
+    /// CUSTOM without the name of an external authorizer, or another action with one.
+    #[error("a provider is needed for CUSTOM, and only for that")]
+    Provider,
+    /// AUDIT and CUSTOM cannot be tried without being enforced.
+    #[error("only ALLOW and DENY can be a dry run")]
+    DryRun,
+    /// A condition on a header, claim or metadata asks for nothing.
+    #[error("values or excluded values are needed")]
+    NoValues,
+    /// The name of a header is not in lower case, or not one.
+    #[error("a header name in lower case is needed")]
+    HeaderName,
+    /// The path to a claim has no names, or an empty one.
+    #[error("a claim needs a name")]
+    ClaimPath,
+    /// A condition that this version cannot evaluate.
+    #[error("not supported")]
+    Unsupported,
     /// There is more of something than the [`Limits`](crate::Limits) allow.
     #[error("{found} {what}, at most {limit} are allowed")]
     TooMany {

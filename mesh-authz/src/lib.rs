@@ -50,14 +50,22 @@ mod invalid;
 mod limits;
 pub mod plain;
 mod policy;
+mod request;
+mod semantics;
 pub mod spec;
 pub mod store;
+mod target;
 mod trie;
 
 pub use connection::Connection;
-pub use decision::{AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Verdict};
+pub use decision::{
+    AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Undecided, Verdict,
+};
 pub use explain::{Explanation, FieldReport, PolicyReport, RuleReport};
 pub use index::PolicyIndex;
 pub use invalid::{InvalidPolicy, Problem};
 pub use limits::Limits;
 pub use policy::Policy;
+pub use request::{Metadata, NoMetadata, Request};
+pub use semantics::Semantics;
+pub use target::PolicyTarget;

@@ -13,12 +13,17 @@
 //!
 //! A field is a list of values and a list of excluded values. It agrees when the first is empty or
 //! has a value that fits, and the second has none that fits. Without an identity no value of
-//! `namespaces`, `principals` and `service_accounts` fits.
+//! `namespaces`, `principals`, `service_accounts` and `trust_domains` fits; the same holds for
+//! every other field whose attribute is not there, such as claims without a token.
 
 mod policy;
+mod request;
 mod template;
 mod values;
 
 pub use policy::{Action, ClauseSpec, MatchSpec, PolicySpec, RuleSpec, Scope};
+pub use request::{
+    ClaimMatch, HeaderMatch, InvalidPath, MetadataMatch, PathMatch, RequestPrincipalMatch,
+};
 pub use template::{InvalidTemplate, PathTemplate, TemplateCharset, TemplateSegment};
 pub use values::{ServiceAccountMatch, StringMatch, cidr, port};

@@ -108,6 +108,7 @@ fn one_match() -> impl Strategy<Value = MatchSpec> {
                 not_destination_ips: destinations.1,
                 destination_ports: ports.0,
                 not_destination_ports: ports.1,
+                ..MatchSpec::default()
             },
         )
 }

@@ -365,9 +365,7 @@ fn a_policy_that_is_named_and_not_known_leaves_it_undecided_unless_denied() {
     let decision = index.decide(&workload, &from(None));
     assert_eq!(
         decision.verdict,
-        Verdict::Undecided {
-            missing: &"shop/late".into()
-        }
+        Verdict::Undecided(mesh_authz::Undecided::MissingPolicy(&"shop/late".into()))
     );
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mesh_core::name::Name;
 
-use crate::decision::{DenyReason, DryRun, DryRunAllow, RuleRef};
+use crate::decision::{DenyReason, DryRun, DryRunAllow, RuleRef, Undecided};
 use crate::policy::Policy;
 
 /// A rule that matched.
@@ -26,6 +26,8 @@ pub enum Denial {
     Explicit(MatchedRule),
     /// ALLOW policies apply to the workload, and none of them matches.
     NoneAllowed,
+    /// It depends on requests, which are not seen here.
+    NeedsRequest(MatchedRule),
     /// A policy that the workload names did not arrive within the grace.
     MissingPolicy {
         /// Its key.
@@ -106,6 +108,9 @@ impl fmt::Display for Denial {
                 DenyReason::Explicit(RuleRef::new(&rule.policy, rule.rule)).fmt(f)
             }
             Self::NoneAllowed => DenyReason::NoneAllowed.fmt(f),
+            Self::NeedsRequest(rule) => {
+                Undecided::NeedsRequest(RuleRef::new(&rule.policy, rule.rule)).fmt(f)
+            }
             Self::MissingPolicy { key } => write!(f, "policy {key} has not arrived"),
         }
     }

@@ -12,7 +12,7 @@ use super::connections::Connections;
 use super::denial::{Denial, MatchedRule};
 use super::timer::Timer;
 use super::waits::Waits;
-use crate::decision::{AllowReason, Decision, Verdict};
+use crate::decision::{AllowReason, Decision, Undecided, Verdict};
 use crate::index::PolicyIndex;
 
 /// What a guard has seen, for metrics.
@@ -77,7 +77,12 @@ impl Ledger {
             Verdict::Allow(AllowReason::Matched(rule)) => Settled::Allowed(Some(rule.into())),
             Verdict::Allow(AllowReason::NoAllowPolicies) => Settled::Allowed(None),
             Verdict::Deny(reason) => Settled::Denied(reason.into()),
-            Verdict::Undecided { .. } => self.settle_missing(index, workload, now),
+            Verdict::Undecided(Undecided::MissingPolicy(_)) => {
+                self.settle_missing(index, workload, now)
+            }
+            Verdict::Undecided(Undecided::NeedsRequest(rule)) => {
+                Settled::Denied(Denial::NeedsRequest(rule.into()))
+            }
         }
     }
 

@@ -7,7 +7,9 @@ use super::rules::RuleIndex;
 use super::scope::ScopeIndex;
 use super::snapshot::{Known, PolicyIndex};
 use crate::connection::{Connection, Facts};
-use crate::decision::{AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Verdict};
+use crate::decision::{
+    AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Undecided, Verdict,
+};
 use crate::spec::Action;
 
 impl PolicyIndex {
@@ -45,7 +47,7 @@ impl PolicyIndex {
         let verdict = if let Some(rule) = named.deny.matched.or_else(|| find(|s| &s.deny)) {
             Verdict::Deny(DenyReason::Explicit(rule))
         } else if let Some(missing) = named.missing {
-            Verdict::Undecided { missing }
+            Verdict::Undecided(Undecided::MissingPolicy(missing))
         } else if !allows {
             Verdict::Allow(AllowReason::NoAllowPolicies)
         } else if let Some(rule) = named.allow.matched.or_else(|| find(|s| &s.allow)) {
@@ -71,7 +73,11 @@ impl PolicyIndex {
                 .or_else(|| find(|s| &s.dry_run_deny)),
             allow: dry_run_allow(),
         };
-        Decision { verdict, dry_run }
+        Decision {
+            verdict,
+            dry_run,
+            audit: None,
+        }
     }
 }
 
@@ -97,9 +103,9 @@ impl<'i> Named<'i> {
         let policy = &known.policy;
         let said = match (policy.action(), policy.dry_run()) {
             (Action::Deny, false) => &mut self.deny,
-            (Action::Allow, false) => &mut self.allow,
+            (_, false) => &mut self.allow,
             (Action::Deny, true) => &mut self.dry_run_deny,
-            (Action::Allow, true) => &mut self.dry_run_allow,
+            (_, true) => &mut self.dry_run_allow,
         };
         said.exist = true;
         if said.matched.is_none() {

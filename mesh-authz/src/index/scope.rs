@@ -41,9 +41,10 @@ impl ScopeIndex {
     fn of(&mut self, policy: &Policy) -> &mut RuleIndex {
         match (policy.action(), policy.dry_run()) {
             (Action::Deny, false) => &mut self.deny,
-            (Action::Allow, false) => &mut self.allow,
+            (Action::Allow | Action::Audit | Action::Custom, false) => &mut self.allow,
             (Action::Deny, true) => &mut self.dry_run_deny,
-            (Action::Allow, true) => &mut self.dry_run_allow,
+            // There are no others yet.
+            (_, true) => &mut self.dry_run_allow,
         }
     }
 }

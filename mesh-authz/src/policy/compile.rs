@@ -8,7 +8,9 @@ use super::rule::{Clause, Field, Match, Rule};
 use super::values::{Accounts, Ports, Ranges, Texts, Values};
 use crate::invalid::{InvalidPolicy, Problem};
 use crate::limits::Limits;
-use crate::spec::{ClauseSpec, MatchSpec, PolicySpec, RuleSpec, ServiceAccountMatch, StringMatch};
+use crate::spec::{
+    Action, ClauseSpec, MatchSpec, PolicySpec, RuleSpec, ServiceAccountMatch, StringMatch,
+};
 
 /// The rules of a policy, or its first mistake.
 pub(super) fn compile(spec: &PolicySpec, limits: &Limits) -> Result<Box<[Rule]>, InvalidPolicy> {
@@ -51,6 +53,12 @@ impl Compiler<'_> {
                 return Err(Mistake::at(place, Problem::Key));
             }
         }
+        if matches!(spec.action, Action::Audit | Action::Custom) {
+            return Err(Mistake::at("action", Problem::Unsupported));
+        }
+        if spec.provider.is_some() != (spec.action == Action::Custom) {
+            return Err(Mistake::at("provider", Problem::Provider));
+        }
         at_most("rules", spec.rules.len(), self.limits.rules)?;
         each("rules", &spec.rules, |rule| self.rule(rule))
     }
@@ -69,6 +77,24 @@ impl Compiler<'_> {
 
     /// The fields that are set; those that are quick to compare come first.
     fn one_match(&mut self, spec: &MatchSpec) -> Result<Match, Mistake> {
+        let known = MatchSpec {
+            namespaces: spec.namespaces.clone(),
+            not_namespaces: spec.not_namespaces.clone(),
+            principals: spec.principals.clone(),
+            not_principals: spec.not_principals.clone(),
+            source_ips: spec.source_ips.clone(),
+            not_source_ips: spec.not_source_ips.clone(),
+            destination_ips: spec.destination_ips.clone(),
+            not_destination_ips: spec.not_destination_ips.clone(),
+            destination_ports: spec.destination_ports.clone(),
+            not_destination_ports: spec.not_destination_ports.clone(),
+            service_accounts: spec.service_accounts.clone(),
+            not_service_accounts: spec.not_service_accounts.clone(),
+            ..MatchSpec::default()
+        };
+        if *spec != known {
+            return Err(Mistake::at("request", Problem::Unsupported));
+        }
         let mut fields = Vec::new();
         let ports = [&spec.destination_ports, &spec.not_destination_ports];
         for (excludes, list) in [false, true].into_iter().zip(ports) {

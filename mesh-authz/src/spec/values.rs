@@ -47,6 +47,29 @@ impl StringMatch {
         some(text).map(Self::Suffix)
     }
 
+    /// A match as policies are written: `*`, `*abc`, `abc*` or `abc`, tried in this order; there
+    /// is no way to escape a `*`, and one inside is itself.
+    ///
+    /// # Errors
+    /// [`Problem::EmptyText`].
+    ///
+    /// ```
+    /// use mesh_authz::spec::StringMatch;
+    ///
+    /// assert_eq!(StringMatch::parse("*")?, StringMatch::Presence);
+    /// assert_eq!(StringMatch::parse("*abc*")?, StringMatch::suffix("abc*")?);
+    /// assert_eq!(StringMatch::parse("a*b")?, StringMatch::exact("a*b")?);
+    /// # Ok::<(), mesh_authz::Problem>(())
+    /// ```
+    pub fn parse(pattern: &str) -> Result<Self, Problem> {
+        match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+            (Some(""), _) => Ok(Self::Presence),
+            (Some(suffix), _) => Self::suffix(suffix),
+            (None, Some(prefix)) => Self::prefix(prefix),
+            (None, None) => Self::exact(pattern),
+        }
+    }
+
     /// Whether a text fits.
     ///
     /// ```

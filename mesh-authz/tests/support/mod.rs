@@ -100,7 +100,7 @@ pub(crate) fn plain(decision: &Decision<'_>) -> PlainDecision {
             Verdict::Allow(_) => PlainVerdict::Allow,
             Verdict::Deny(DenyReason::Explicit(_)) => PlainVerdict::DenyExplicit,
             Verdict::Deny(_) => PlainVerdict::DenyNoneAllowed,
-            Verdict::Undecided { .. } => PlainVerdict::Undecided,
+            Verdict::Undecided(_) => PlainVerdict::Undecided,
         },
         dry_run_deny: decision.dry_run.deny.is_some(),
         dry_run_allow: match decision.dry_run.allow {

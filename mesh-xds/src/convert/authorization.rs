@@ -109,6 +109,7 @@ impl Converter {
                 wire::Action::Deny => Action::Deny,
             },
             dry_run: message.dry_run,
+            provider: None,
         })
     }
 
@@ -143,6 +144,7 @@ impl Converter {
             service_accounts: self.accounts(&from.service_accounts, "service_accounts")?,
             not_service_accounts: self
                 .accounts(&from.not_service_accounts, "not_service_accounts")?,
+            ..MatchSpec::default()
         })
     }
 

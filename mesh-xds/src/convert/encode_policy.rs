@@ -10,7 +10,11 @@ use mesh_authz::spec::{
 
 use crate::wire::security as wire;
 
-/// A policy as a control plane sends it.
+/// A policy as a control plane sends it to node proxies, which see no requests.
+///
+/// A match with a condition that its format does not have gets an extension in place of it, for
+/// which a receiver that does not know it rejects the policy. AUDIT is sent without rules, CUSTOM as
+/// DENY.
 #[must_use]
 pub fn authorization(spec: &PolicySpec) -> wire::Authorization {
     wire::Authorization {
@@ -24,10 +28,15 @@ pub fn authorization(spec: &PolicySpec) -> wire::Authorization {
         .into(),
         action: match spec.action {
             Action::Allow => wire::Action::Allow,
-            Action::Deny => wire::Action::Deny,
+            Action::Deny | Action::Audit | Action::Custom => wire::Action::Deny,
         }
         .into(),
-        rules: spec.rules.iter().map(rule).collect(),
+        rules: match spec.action {
+            // Without rules it never matches.
+            Action::Audit => Vec::new(),
+            // Nobody asks a provider: what would be asked about is denied.
+            Action::Allow | Action::Deny | Action::Custom => spec.rules.iter().map(rule).collect(),
+        },
         dry_run: spec.dry_run,
         extensions: Vec::new(),
     }
@@ -56,8 +65,32 @@ fn condition(spec: &MatchSpec) -> wire::Match {
         not_destination_ports: ports(&spec.not_destination_ports),
         service_accounts: accounts(&spec.service_accounts),
         not_service_accounts: accounts(&spec.not_service_accounts),
-        extensions: Vec::new(),
+        extensions: if says_more(spec) {
+            vec![crate::wire::workload::Extension::default()]
+        } else {
+            Vec::new()
+        },
     }
+}
+
+/// Whether a match has a condition that the format of the wire does not have.
+fn says_more(spec: &MatchSpec) -> bool {
+    let sent = MatchSpec {
+        namespaces: spec.namespaces.clone(),
+        not_namespaces: spec.not_namespaces.clone(),
+        principals: spec.principals.clone(),
+        not_principals: spec.not_principals.clone(),
+        source_ips: spec.source_ips.clone(),
+        not_source_ips: spec.not_source_ips.clone(),
+        destination_ips: spec.destination_ips.clone(),
+        not_destination_ips: spec.not_destination_ips.clone(),
+        destination_ports: spec.destination_ports.clone(),
+        not_destination_ports: spec.not_destination_ports.clone(),
+        service_accounts: spec.service_accounts.clone(),
+        not_service_accounts: spec.not_service_accounts.clone(),
+        ..MatchSpec::default()
+    };
+    *spec != sent
 }
 
 fn texts(texts: &[StringMatch]) -> Vec<wire::StringMatch> {

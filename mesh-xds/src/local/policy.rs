@@ -141,6 +141,7 @@ impl From<Match> for MatchSpec {
             not_destination_ports: ports(from.not_destination_ports),
             service_accounts: accounts(from.service_accounts),
             not_service_accounts: accounts(from.not_service_accounts),
+            ..Self::default()
         }
     }
 }

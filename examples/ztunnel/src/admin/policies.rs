@@ -29,6 +29,8 @@ fn policy(policy: &PolicySpec) -> Value {
         "action": match policy.action {
             Action::Allow => "Allow",
             Action::Deny => "Deny",
+            Action::Audit => "Audit",
+            Action::Custom => "Custom",
         },
         "rules": rules,
         "dryRun": policy.dry_run,
@@ -50,6 +52,8 @@ fn one_match(one: &MatchSpec) -> Value {
         not_destination_ports,
         service_accounts,
         not_service_accounts,
+        // No source of this proxy's configuration has the others.
+        ..
     } = one;
     let mut fields = Map::new();
     let mut set = |name: &str, values: Vec<Value>| {

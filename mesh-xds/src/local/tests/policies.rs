@@ -55,6 +55,7 @@ fn every_field_is_read() {
         not_destination_ports: vec![9090],
         service_accounts: vec![account("sa")],
         not_service_accounts: vec![account("sb")],
+        ..MatchSpec::default()
     };
     let port = MatchSpec {
         destination_ports: vec![81],

@@ -154,6 +154,8 @@ fn policy(report: &PolicyReport) -> (String, Value) {
     let action = match report.action {
         Action::Allow => "ALLOW",
         Action::Deny => "DENY",
+        Action::Audit => "AUDIT",
+        Action::Custom => "CUSTOM",
     };
     let dry_run = if report.dry_run { ", not enforced" } else { "" };
     let fate = match report.matched {
