@@ -177,12 +177,18 @@ pub(crate) fn decide(
     };
     let of = |action: Action, dry: bool| {
         let wanted = applied.iter().copied().filter(move |policy| {
-            action_of(policy) == action && is_dry_run(policy) == dry && is_sent(policy, view)
+            action_of(policy) == action && is_dry_run(policy) == dry && is_sent(mesh, policy, view)
         });
         wanted.collect::<Vec<_>>()
     };
     let allows = of(Action::Allow, false);
-    let denied = matching(&scene, &of(Action::Deny, false));
+    let mut denies = of(Action::Deny, false);
+    let mut customs = of(Action::Custom, false);
+    if view == View::Ztunnel {
+        // Nobody can be asked there.
+        denies.append(&mut customs);
+    }
+    let denied = matching(&scene, &denies);
     let allowed = matching(&scene, &allows);
     let verdict = match (denied.truth, allowed.truth) {
         (Truth::True, _) => Verdict::Deny(denied.named),
@@ -193,7 +199,7 @@ pub(crate) fn decide(
     };
     let dry_allows = of(Action::Allow, true);
     let dry_allowed = matching(&scene, &dry_allows).truth == Truth::True;
-    let mut providers: Vec<String> = of(Action::Custom, false)
+    let mut providers: Vec<String> = customs
         .iter()
         .filter(|policy| matching(&scene, &[policy]).truth == Truth::True)
         .filter_map(|policy| {
@@ -213,9 +219,10 @@ pub(crate) fn decide(
     }
 }
 
-/// A ztunnel gets neither CUSTOM nor AUDIT nor dry-run policies.
-fn is_sent(policy: &Value, view: View) -> bool {
+/// In Compat a ztunnel gets neither CUSTOM nor AUDIT nor dry-run policies.
+fn is_sent(mesh: &Mesh, policy: &Value, view: View) -> bool {
     view != View::Ztunnel
+        || mesh.profile == Profile::Strict
         || (matches!(action_of(policy), Action::Allow | Action::Deny) && !is_dry_run(policy))
 }
 

@@ -61,7 +61,9 @@ pub(crate) fn rule(scene: &Scene<'_>, policy: &Value, rule: &Value) -> Truth {
         .chain(&operations)
         .chain(&conditions)
         .flatten();
-    if action == Action::Allow && all.any(|test| test.is_beyond(scene.view)) {
+    // What allows is never made to match more; what notes is left out where Strict notes at all.
+    let narrow = action == Action::Allow || (action == Action::Audit && scene.view == View::Ztunnel);
+    if narrow && all.any(|test| test.is_beyond(scene.view, scene.mesh.profile)) {
         return Truth::False;
     }
     let one_of = |entries: &[Vec<Test<'_>>]| {
@@ -82,7 +84,7 @@ pub(crate) fn rule(scene: &Scene<'_>, policy: &Value, rule: &Value) -> Truth {
 
 /// All tests of one source, operation or condition, less those that the view has taken out.
 fn together(scene: &Scene<'_>, policy: &Value, tests: &[Test<'_>]) -> Truth {
-    let kept = || tests.iter().filter(|test| !test.is_beyond(scene.view));
+    let kept = || tests.iter().filter(|test| !test.is_beyond(scene.view, scene.mesh.profile));
     if kept().next().is_none() && !tests.is_empty() && scene.view == View::Ztunnel {
         // The wire form has an empty match, which never matches; Strict keeps the denial.
         return Truth::of(scene.mesh.profile == Profile::Strict);
@@ -144,7 +146,7 @@ impl<'a> Test<'a> {
     }
 
     /// Whether the place of the decision does not have this attribute at all.
-    fn is_beyond(&self, view: View) -> bool {
+    fn is_beyond(&self, view: View, profile: Profile) -> bool {
         if self.values.is_empty() {
             return false;
         }
@@ -162,13 +164,14 @@ impl<'a> Test<'a> {
                         | Attribute::DestinationIp
                         | Attribute::Port
                 );
-                // As a field of a source it is on the wire, as a condition it is not.
-                !carried
-                    && (self.in_when
-                        || !matches!(
-                            self.attribute,
-                            Attribute::ServiceAccount | Attribute::TrustDomain
-                        ))
+                // The wire form has service accounts of sources, none of conditions, and no trust
+                // domains; the node proxy of the Strict profile knows the whole identity.
+                let of_identity = match self.attribute {
+                    Attribute::ServiceAccount => !self.in_when || profile == Profile::Strict,
+                    Attribute::TrustDomain => profile == Profile::Strict,
+                    _ => false,
+                };
+                !carried && !of_identity
             }
         }
     }
