@@ -12,4 +12,7 @@
 
 mod cases;
 mod evaluator;
+mod laws;
+mod peers;
+mod random;
 mod tables;

@@ -62,7 +62,8 @@ pub(crate) fn rule(scene: &Scene<'_>, policy: &Value, rule: &Value) -> Truth {
         .chain(&conditions)
         .flatten();
     // What allows is never made to match more; what notes is left out where Strict notes at all.
-    let narrow = action == Action::Allow || (action == Action::Audit && scene.view == View::Ztunnel);
+    let narrow =
+        action == Action::Allow || (action == Action::Audit && scene.view == View::Ztunnel);
     if narrow && all.any(|test| test.is_beyond(scene.view, scene.mesh.profile)) {
         return Truth::False;
     }
@@ -84,7 +85,11 @@ pub(crate) fn rule(scene: &Scene<'_>, policy: &Value, rule: &Value) -> Truth {
 
 /// All tests of one source, operation or condition, less those that the view has taken out.
 fn together(scene: &Scene<'_>, policy: &Value, tests: &[Test<'_>]) -> Truth {
-    let kept = || tests.iter().filter(|test| !test.is_beyond(scene.view, scene.mesh.profile));
+    let kept = || {
+        tests
+            .iter()
+            .filter(|test| !test.is_beyond(scene.view, scene.mesh.profile))
+    };
     if kept().next().is_none() && !tests.is_empty() && scene.view == View::Ztunnel {
         // The wire form has an empty match, which never matches; Strict keeps the denial.
         return Truth::of(scene.mesh.profile == Profile::Strict);
