@@ -315,8 +315,8 @@ fn one_policy() -> BoxedStrategy<Value> {
             (
                 Just(action),
                 vec(rule(action == "CUSTOM"), least..4),
-                select(&["app", "app", "app", "istio-system", "other"][..]),
-                0..8_u8,
+                select(&["app", "app", "app", "app", "istio-system", "other"][..]),
+                0..14_u8,
                 vec(reference(), 1..3),
                 0..8_u8,
                 select(&["opa", "ext", "opa-2"][..]),
@@ -348,7 +348,7 @@ fn one_policy() -> BoxedStrategy<Value> {
 }
 
 pub(crate) fn policies(most: usize) -> impl Strategy<Value = Vec<Value>> {
-    vec(one_policy(), 0..most).prop_map(|written| {
+    vec(one_policy(), 0..=most).prop_map(|written| {
         let numbered = written.iter().enumerate();
         numbered.map(|(number, one)| policy(one, number)).collect()
     })
@@ -369,7 +369,7 @@ pub(crate) fn mesh() -> impl Strategy<Value = Mesh> {
 }
 
 pub(crate) fn target() -> impl Strategy<Value = Target> {
-    (0..4_u8).prop_map(|kind| {
+    (0..6_u8).prop_map(|kind| {
         let text = str::to_owned;
         let gateway = vec![
             (text("gateway.networking.k8s.io/gateway-name"), text("wp")),
@@ -494,7 +494,7 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
 }
 
 pub(crate) fn question() -> impl Strategy<Value = Question> {
-    (mesh(), policies(6), target(), view(), conn(), req()).prop_map(
+    (mesh(), policies(8), target(), view(), conn(), req()).prop_map(
         |(mesh, policies, target, view, conn, req)| Question {
             mesh,
             policies,
