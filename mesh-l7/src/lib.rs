@@ -1,17 +1,13 @@
-//! HTTP routing and resilience layers of a service mesh data plane.
+//! HTTP routing and resilience of a service mesh data plane.
 //!
-//! This crate holds no layers yet: HTTP serving, routing, retries, balancing and HTTP telemetry
-//! are later work. The node proxy is complete without them, as it never parses application bytes.
+//! - [`matching`]: what a request looks like when its route is chosen, and the conditions on it.
+//! - [`route`]: which rule a request meets, and what it says.
+//! - [`filter`]: what happens to requests and responses on their way, as pure functions.
+//!
+//! Serving and forwarding HTTP, and the layers that put these together, are later work.
 #![forbid(unsafe_code)]
 
-/// Why an HTTP route configuration could not be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The route asks for something that this version cannot do, so it must not be accepted.
-    #[error("route {route} is not supported by this version")]
-    Unsupported {
-        /// `namespace/name` of the route.
-        route: String,
-    },
-}
+pub mod filter;
+pub mod matching;
+pub mod route;
+pub mod target;
