@@ -7,6 +7,7 @@
 //!   connection without allocation and without looking at policies that cannot match;
 //!   [`PolicyIndex::explain`] tells for each policy why.
 //! - [`claims`]: claims of a verified token, as policies and routes read them.
+//! - `jwt` (feature): verifying the tokens that carry them, and the keys for it.
 //! - [`guard`]: live connections, which are decided again when policies or workloads change.
 //! - [`plain`]: the rules of evaluation as they are written down, for tests and as a yardstick.
 //!
@@ -47,6 +48,8 @@ mod explain;
 pub mod guard;
 mod index;
 mod invalid;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 mod limits;
 pub mod plain;
 mod policy;
