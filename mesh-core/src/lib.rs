@@ -20,6 +20,7 @@ pub mod random;
 pub mod resolve;
 pub mod snapshot;
 pub mod store;
+pub mod target;
 pub mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
