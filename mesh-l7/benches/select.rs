@@ -1,5 +1,5 @@
 //! The choice of a route among many: `cargo bench -p mesh-l7 --bench select`.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::expect_used)]
 
 use divan::{Bencher, black_box};
 use http::HeaderMap;

@@ -2,12 +2,15 @@
 //!
 //! - [`matching`]: what a request looks like when its route is chosen, and the conditions on it.
 //! - [`route`]: which rule a request meets, and what it says.
+//! - `gateway_api` (feature `gateway-api`): routes of the Gateway API, made into rules.
 //! - [`filter`]: what happens to requests and responses on their way, as pure functions.
 //!
 //! Serving and forwarding HTTP, and the layers that put these together, are later work.
 #![forbid(unsafe_code)]
 
 pub mod filter;
+#[cfg(feature = "gateway-api")]
+pub mod gateway_api;
 pub mod matching;
 pub mod route;
 pub mod target;

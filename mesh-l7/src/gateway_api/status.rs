@@ -1,0 +1,89 @@
+//! What the API wants to be told about a route.
+
+use std::fmt;
+
+use super::rank::Ranked;
+
+/// A route, compiled.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Compiled {
+    /// Its rules, each with one alternative.
+    pub rules: Vec<Ranked>,
+    /// What the API wants to be told.
+    pub status: Status,
+    /// What is wrong, field by field.
+    pub problems: Vec<Problem>,
+}
+
+/// The conditions of a route.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the two conditions of a route")]
+pub struct Status {
+    /// `Accepted`.
+    pub accepted: Condition,
+    /// `ResolvedRefs`.
+    pub resolved_refs: Condition,
+}
+
+/// A condition: its reason, and by it whether it is true.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Condition {
+    /// `Accepted`, true.
+    Accepted,
+    /// `UnsupportedValue`, false: nothing of the route is used.
+    UnsupportedValue,
+    /// `ResolvedRefs`, true.
+    ResolvedRefs,
+    /// `RefNotPermitted`, false.
+    RefNotPermitted,
+    /// `InvalidKind`, false.
+    InvalidKind,
+    /// `BackendNotFound`, false.
+    BackendNotFound,
+    /// `UnsupportedProtocol`, false.
+    UnsupportedProtocol,
+}
+
+/// Something that is wrong with a field.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{field}: {problem}")]
+#[expect(clippy::exhaustive_structs, reason = "a field and a text")]
+pub struct Problem {
+    /// The field, from the object's root: `spec.rules[0].matches[1].path.value`.
+    pub field: String,
+    /// What is wrong, and what was expected.
+    pub problem: String,
+}
+
+impl Condition {
+    /// Whether the condition is true.
+    #[must_use]
+    pub fn is_true(self) -> bool {
+        matches!(self, Self::Accepted | Self::ResolvedRefs)
+    }
+}
+
+impl Status {
+    /// All is well.
+    pub(super) const GOOD: Self = Self {
+        accepted: Condition::Accepted,
+        resolved_refs: Condition::ResolvedRefs,
+    };
+}
+
+impl Problem {
+    pub(super) fn new(field: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self {
+            field: field.to_string(),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
