@@ -50,9 +50,12 @@ mod index;
 mod invalid;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(feature = "kube")]
+pub mod kube;
 mod limits;
 pub mod plain;
 mod policy;
+mod quarantine;
 mod request;
 mod semantics;
 pub mod spec;
@@ -69,6 +72,7 @@ pub use index::PolicyIndex;
 pub use invalid::{InvalidPolicy, Problem};
 pub use limits::Limits;
 pub use policy::Policy;
+pub use quarantine::quarantine;
 pub use request::{Metadata, NoMetadata, Request};
 pub use semantics::Semantics;
 pub use target::PolicyTarget;
