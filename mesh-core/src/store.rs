@@ -1,9 +1,9 @@
 //! The writer's side of the mesh: batches of updates go in, snapshots come out.
 //!
 //! The store keeps the newest snapshot and changes it: in place as long as only the store knows
-//! the part, by copying one path of an index where a published snapshot shares it. A first sync of
-//! 100,000 workloads in one batch is therefore built in place, and one update later costs a few
-//! copied nodes. Workloads of one store share equal names and records; what no workload of the
+//! the part, by copying one path of an index where a published snapshot shares it. What a batch
+//! brings goes into the indexes together, in the order of their keys: a first sync in however many
+//! batches builds each node once or twice, and one update later costs a few copied nodes. Workloads of one store share equal names and records; what no workload of the
 //! store uses any more is forgotten at once.
 
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
-use crate::model::{ServiceSpec, WorkloadSpec};
+use crate::model::{ServiceSpec, Workload, WorkloadSpec};
 use crate::name::Name;
 use crate::snapshot::MeshSnapshot;
 use crate::watch::{self, Publisher, Watch};
@@ -21,9 +21,6 @@ use crate::watch::{self, Publisher, Watch};
 mod pool;
 
 use pool::Pool;
-
-/// The least number of workloads that an empty mesh is filled with at once.
-const FILL: usize = 8;
 
 /// A change to one resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,8 +170,8 @@ impl State {
                 Update::Remove(key) => applied.removed += usize::from(self.remove_service(&key)),
             }
         }
-        if self.mesh.workload_count() == 0 && is_distinct(&batch.workloads) {
-            applied.upserted += self.fill(batch.workloads);
+        if let Some(order) = self.distinct(&batch.workloads) {
+            applied.upserted += self.upsert_workloads(batch.workloads, &order);
             return applied;
         }
         for update in batch.workloads {
@@ -186,8 +183,9 @@ impl State {
         applied
     }
 
-    /// Inserts workloads into a mesh that has none.
-    fn fill(&mut self, updates: Vec<Update<WorkloadSpec>>) -> usize {
+    /// Upserts of distinct workloads, as if one by one; how many are new or different. `order` has
+    /// their places in the order in which they are looked up fastest.
+    fn upsert_workloads(&mut self, updates: Vec<Update<WorkloadSpec>>, order: &[usize]) -> usize {
         let specs = updates.into_iter().filter_map(|update| match update {
             Update::Upsert(spec) => Some(spec),
             Update::Remove(_) => None,
@@ -195,23 +193,68 @@ impl State {
         let all: Vec<_> = specs
             .map(|spec| Arc::new(self.pool.workload(spec)))
             .collect();
-        self.mesh.fill(&all);
-        all.len()
+        let mut known = Vec::new();
+        if self.mesh.workload_count() > 0 {
+            known.resize(all.len(), None);
+            for at in order {
+                if let (Some(workload), Some(known)) = (all.get(*at), known.get_mut(*at)) {
+                    *known = self.mesh.workload(workload.uid()).cloned();
+                }
+            }
+        }
+        let known = known.into_iter().chain(std::iter::repeat(None));
+        let new = all.into_iter().zip(known);
+        let new = new.filter_map(|(workload, old)| self.renewed(workload, old));
+        let new: Vec<_> = new.collect();
+        self.mesh.insert_workloads(&new);
+        new.len()
     }
 
     fn upsert_workload(&mut self, spec: WorkloadSpec) -> bool {
         let workload = Arc::new(self.pool.workload(spec));
         let old = self.mesh.workload(workload.uid()).cloned();
+        let new = self.renewed(workload, old);
+        if let Some(workload) = &new {
+            self.mesh.insert_workload(workload);
+        }
+        new.is_some()
+    }
+
+    /// Removes the old one to insert the new one; `None` when they are the same.
+    fn renewed(
+        &mut self,
+        workload: Arc<Workload>,
+        old: Option<Arc<Workload>>,
+    ) -> Option<Arc<Workload>> {
         if old.as_ref().is_some_and(|old| old.is_same(&workload)) {
             self.pool.release(&workload);
-            return false;
+            return None;
         }
         if let Some(old) = old {
             self.mesh.remove_workload(&old);
             self.pool.release(&old);
         }
-        self.mesh.insert_workload(&workload);
-        true
+        Some(workload)
+    }
+
+    /// The places of several upserts by the keys of their unique ids, when there is nothing else and
+    /// each is of another workload.
+    fn distinct(&self, updates: &[Update<WorkloadSpec>]) -> Option<Vec<usize>> {
+        let uid = |at: usize| match updates.get(at) {
+            Some(Update::Upsert(spec)) => Some(&spec.uid),
+            _ => None,
+        };
+        let places = 0..updates.len();
+        let keyed = places.map(|at| Some((self.mesh.uid_key(uid(at)?), at)));
+        let mut keyed: Vec<_> = keyed.collect::<Option<_>>()?;
+        keyed.sort_unstable();
+        let alike = keyed.chunk_by(|(a, _), (b, _)| a == b);
+        let distinct = alike.filter(|alike| alike.len() > 1).all(|alike| {
+            let mut seen = HashSet::with_capacity(alike.len());
+            alike.iter().all(|(_, at)| seen.insert(uid(*at)))
+        });
+        let order = keyed.into_iter().map(|(_, at)| at);
+        (distinct && updates.len() > 1).then(|| order.collect())
     }
 
     fn remove_workload(&mut self, uid: &str) -> bool {
@@ -258,16 +301,6 @@ impl State {
         }
         removed
     }
-}
-
-/// Whether there are many upserts and nothing else, each of another workload.
-fn is_distinct(updates: &[Update<WorkloadSpec>]) -> bool {
-    let mut seen = HashSet::with_capacity_and_hasher(updates.len(), RandomState::default());
-    updates.len() >= FILL
-        && updates.iter().all(|update| match update {
-            Update::Upsert(spec) => seen.insert(spec.uid.as_str()),
-            Update::Remove(_) => false,
-        })
 }
 
 #[cfg(test)]

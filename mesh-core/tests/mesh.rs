@@ -374,13 +374,30 @@ fn the_local_workload_is_found_by_what_the_pod_knows() {
     };
     let store = MeshStore::new();
     let (here, there) = ("c1//Pod/default/web", "c2//Pod/default/web");
+    // Unique ids that say nothing of the name, or the name of another.
+    let (odd, misleading) = ("odd", "c3//Pod/default/web");
+    let named = |uid: &str, name: &str| WorkloadSpec {
+        name: name.into(),
+        ..of(uid, "here", "four")
+    };
     put(
         &store,
-        vec![of(here, "here", "one"), of(there, "there", "two")],
+        vec![
+            of(here, "here", "one"),
+            of(there, "there", "two"),
+            named(odd, "vm"),
+            named(misleading, "else"),
+        ],
         vec![],
     );
     let mesh = store.snapshot();
+    for uid in [here, there, odd, misleading] {
+        assert_eq!(mesh.workload(uid).unwrap().uid(), uid);
+    }
     let cases = [
+        ("vm", "four", None, Some(odd)),
+        ("else", "four", None, Some(misleading)),
+        ("web", "four", None, None),
         ("web", "one", None, Some(here)),
         ("web", "one", Some("here"), Some(here)),
         ("web", "one", Some("there"), None),

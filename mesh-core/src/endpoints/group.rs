@@ -94,14 +94,6 @@ impl Group {
         }
     }
 
-    pub(super) fn of(place: Arc<Place>, members: &[&Arc<Workload>]) -> Self {
-        let members = members.iter().map(|w| (key(w), Member(Arc::clone(w))));
-        Self {
-            place,
-            members: members.collect(),
-        }
-    }
-
     pub(crate) fn place(&self) -> &Arc<Place> {
         &self.place
     }
@@ -112,6 +104,12 @@ impl Group {
 
     pub(super) fn insert(&mut self, workload: &Arc<Workload>) {
         self.members.insert(key(workload), Member(workload.clone()));
+    }
+
+    /// Inserts endpoints, as if one by one.
+    pub(super) fn insert_all(&mut self, workloads: &[&Arc<Workload>]) {
+        let members = workloads.iter().map(|w| (key(w), Member(Arc::clone(w))));
+        self.members.insert_all(members.collect());
     }
 
     /// Removes an endpoint and says whether it was there.

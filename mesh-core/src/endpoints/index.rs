@@ -66,9 +66,8 @@ impl EndpointIndex {
         }
     }
 
-    /// Adds workloads to the sets of their services when there is no set yet: the same as one by
-    /// one, only faster.
-    pub(crate) fn fill(
+    /// Adds workloads to the sets of their services: the same as one by one, only faster.
+    pub(crate) fn insert_all(
         &mut self,
         all: &[Arc<Workload>],
         scopes: impl Fn(&NamespacedHostname) -> Scopes,
@@ -80,12 +79,22 @@ impl EndpointIndex {
                 members.entry(service).or_default().push(workload);
             }
         }
-        let sets = members.into_iter().map(|(service, members)| {
+        let mut new = Vec::new();
+        for (service, mut members) in members {
             let key = self.key(&service.namespace, &service.hostname);
-            let set = EndpointSet::of(service.clone(), scopes(service), &members);
-            (key, Arc::new(set))
-        });
-        self.sets = sets.collect();
+            let same = |set: &Arc<EndpointSet>| set.service == *service;
+            let add = |set: &mut Arc<EndpointSet>| Arc::make_mut(set).insert_all(&mut members);
+            if self.sets.update(key, same, add).is_none() {
+                let mut set = EndpointSet {
+                    service: service.clone(),
+                    scopes: scopes(service),
+                    ..EndpointSet::default()
+                };
+                set.insert_all(&mut members);
+                new.push((key, Arc::new(set)));
+            }
+        }
+        self.sets.insert_all(new);
     }
 
     pub(crate) fn remove(&mut self, workload: &Arc<Workload>) {
@@ -128,35 +137,35 @@ impl EndpointIndex {
 }
 
 impl EndpointSet {
-    fn of(service: NamespacedHostname, scopes: Scopes, members: &[&Arc<Workload>]) -> Self {
-        let mut set = Self {
-            service,
-            scopes,
-            ..Self::default()
-        };
-        match members {
-            [first, ..] if scopes == Scopes::default() => {
-                let group = Group::of(first.place().clone(), members);
-                set.len = members.len();
-                set.groups
-                    .insert(scopes.key(first.place()), Arc::new(group));
-            }
-            _ => members.iter().for_each(|member| set.insert(member)),
-        }
-        set
+    fn insert(&mut self, workload: &Arc<Workload>) {
+        self.insert_alike(workload, |group| group.insert(workload));
+        self.len += 1;
     }
 
-    fn insert(&mut self, workload: &Arc<Workload>) {
+    /// Inserts endpoints as if one by one; their order changes, not that within a group.
+    fn insert_all(&mut self, members: &mut [&Arc<Workload>]) {
+        let scopes = self.scopes;
+        members.sort_by_cached_key(|member| scopes.key(member.place()));
+        let alike = |a: &&Arc<Workload>, b: &&Arc<Workload>| scopes.agree(a.place(), b.place());
+        for alike in members.chunk_by(alike) {
+            if let [first, ..] = alike {
+                self.insert_alike(first, |group| group.insert_all(alike));
+            }
+        }
+        self.len += members.len();
+    }
+
+    /// Changes the group that a workload belongs to, which may be new.
+    fn insert_alike(&mut self, workload: &Arc<Workload>, insert: impl Fn(&mut Group)) {
         let (scopes, place) = (self.scopes, workload.place());
         let key = scopes.key(place);
         let agrees = |group: &Arc<Group>| scopes.agree(group.place(), place);
-        let add = |group: &mut Arc<Group>| Arc::make_mut(group).insert(workload);
+        let add = |group: &mut Arc<Group>| insert(Arc::make_mut(group));
         if self.groups.update(key, agrees, add).is_none() {
             let mut group = Group::new(place.clone());
-            group.insert(workload);
+            insert(&mut group);
             self.groups.insert(key, Arc::new(group));
         }
-        self.len += 1;
     }
 
     fn remove(&mut self, workload: &Arc<Workload>) {

@@ -21,6 +21,11 @@ impl MeshSnapshot {
         }
     }
 
+    /// Where the index of unique ids has one: what is looked up in the order of these is found fast.
+    pub(crate) fn uid_key(&self, uid: &str) -> u32 {
+        self.keys.uid(uid)
+    }
+
     /// Inserts a workload whose unique id is not known.
     pub(crate) fn insert_workload(&mut self, workload: &Arc<Workload>) {
         self.workloads.insert(&self.keys, workload);
@@ -29,12 +34,13 @@ impl MeshSnapshot {
         self.endpoints.insert(workload, scopes);
     }
 
-    /// Inserts workloads with distinct unique ids into a mesh that has none: the same as one by
-    /// one, only faster.
-    pub(crate) fn fill(&mut self, all: &[Arc<Workload>]) {
-        self.workloads = WorkloadIndex::of(&self.keys, all);
+    /// Inserts workloads whose unique ids are distinct and not known: the same as one by one, only
+    /// faster.
+    pub(crate) fn insert_workloads(&mut self, all: &[Arc<Workload>]) {
+        self.workloads.insert_all(&self.keys, all);
         let (services, keys) = (&self.services, &self.keys);
-        self.endpoints.fill(all, |key| scopes(services, keys, key));
+        let scopes = |key: &NamespacedHostname| scopes(services, keys, key);
+        self.endpoints.insert_all(all, scopes);
     }
 
     /// Removes a workload that is in the snapshot.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::keys::Keys;
+use super::keys::{Keys, tail};
 use crate::model::{NamespacedHostname, NetworkMode, TunnelProtocol, Workload};
 use crate::tree::{Item, Tree};
 
@@ -17,7 +17,9 @@ impl Item for Arc<Workload> {
 
 #[derive(Clone, Default)]
 pub(super) struct WorkloadIndex {
+    /// By unique id, and by namespace and name where the one ends with the other.
     by_uid: Tree<Arc<Workload>>,
+    /// Those whose unique ids do not end with namespace and name.
     by_name: Tree<Arc<Workload>>,
     /// The best of those with one address is the last.
     by_address: Tree<Arc<Workload>>,
@@ -34,7 +36,7 @@ impl WorkloadIndex {
     }
 
     pub(super) fn by_uid(&self, keys: &Keys, uid: &str) -> Option<&Arc<Workload>> {
-        self.by_uid.find(keys.text(uid), |w| w.uid() == uid)
+        self.by_uid.find(keys.uid(uid), |w| w.uid() == uid)
     }
 
     pub(super) fn by_address(
@@ -67,42 +69,21 @@ impl WorkloadIndex {
         name: &str,
         mut wanted: impl FnMut(&Workload) -> bool,
     ) -> Option<&Arc<Workload>> {
-        self.by_name.find(keys.pair(namespace, name), |w| {
-            w.namespace() == namespace && w.name() == name && wanted(w)
-        })
-    }
-
-    /// An index of workloads with distinct unique ids, in the order of their insertion.
-    pub(super) fn of(keys: &Keys, all: &[Arc<Workload>]) -> Self {
-        let at_address = |w: &Arc<Workload>| {
-            let ips = addresses(w).iter();
-            let keys = ips.map(|ip| ranked(keys, w, *ip)).collect::<Vec<_>>();
-            let w = w.clone();
-            keys.into_iter().map(move |key| (key, w.clone()))
-        };
-        let named = all.iter().filter(|w| !w.hostname().is_empty());
-        Self {
-            by_uid: all
-                .iter()
-                .map(|w| (keys.text(w.uid()), w.clone()))
-                .collect(),
-            by_name: all
-                .iter()
-                .map(|w| (keys.pair(w.namespace(), w.name()), w.clone()))
-                .collect(),
-            by_address: all.iter().flat_map(at_address).collect(),
-            by_hostname: named
-                .map(|w| (keys.pair(w.namespace(), w.hostname()), w.clone()))
-                .collect(),
-        }
+        let key = keys.pair(namespace, name);
+        let mut is_it =
+            |w: &Arc<Workload>| w.namespace() == namespace && w.name() == name && wanted(w);
+        let by_uid = self.by_uid.find(key, &mut is_it);
+        by_uid.or_else(|| self.by_name.find(key, is_it))
     }
 
     /// Inserts a workload whose unique id is not in the index.
     pub(super) fn insert(&mut self, keys: &Keys, workload: &Arc<Workload>) {
         let w = workload;
-        self.by_uid.insert(keys.text(w.uid()), w.clone());
-        self.by_name
-            .insert(keys.pair(w.namespace(), w.name()), w.clone());
+        self.by_uid.insert(keys.uid(w.uid()), w.clone());
+        if !says_name(w) {
+            let key = keys.pair(w.namespace(), w.name());
+            self.by_name.insert(key, w.clone());
+        }
         for ip in addresses(w) {
             self.by_address.insert(ranked(keys, w, *ip), w.clone());
         }
@@ -112,12 +93,35 @@ impl WorkloadIndex {
         }
     }
 
+    /// Inserts workloads whose unique ids are distinct and not in the index, as if one by one.
+    pub(super) fn insert_all(&mut self, keys: &Keys, all: &[Arc<Workload>]) {
+        let enter = |tree: &mut Tree<_>,
+                     entries: &mut dyn Iterator<Item = (u32, &Arc<Workload>)>| {
+            tree.insert_all(entries.map(|(key, w)| (key, w.clone())).collect());
+        };
+        let mut by_uid = all.iter().map(|w| (keys.uid(w.uid()), w));
+        enter(&mut self.by_uid, &mut by_uid);
+        let unsaid = all.iter().filter(|w| !says_name(w));
+        let mut by_name = unsaid.map(|w| (keys.pair(w.namespace(), w.name()), w));
+        enter(&mut self.by_name, &mut by_name);
+        let mut by_address = all.iter().flat_map(|w| {
+            let ips = addresses(w).iter();
+            ips.map(move |ip| (ranked(keys, w, *ip), w))
+        });
+        enter(&mut self.by_address, &mut by_address);
+        let named = all.iter().filter(|w| !w.hostname().is_empty());
+        let mut by_hostname = named.map(|w| (keys.pair(w.namespace(), w.hostname()), w));
+        enter(&mut self.by_hostname, &mut by_hostname);
+    }
+
     pub(super) fn remove(&mut self, keys: &Keys, workload: &Arc<Workload>) {
         let w = workload;
         let same = |other: &Arc<Workload>| Arc::ptr_eq(other, w);
-        self.by_uid.remove(keys.text(w.uid()), same);
-        self.by_name
-            .remove(keys.pair(w.namespace(), w.name()), same);
+        self.by_uid.remove(keys.uid(w.uid()), same);
+        if !says_name(w) {
+            let key = keys.pair(w.namespace(), w.name());
+            self.by_name.remove(key, same);
+        }
         for ip in addresses(w) {
             self.by_address.remove(ranked(keys, w, *ip), same);
         }
@@ -126,6 +130,11 @@ impl WorkloadIndex {
             self.by_hostname.remove(key, same);
         }
     }
+}
+
+/// Whether the unique id ends with namespace and name.
+fn says_name(workload: &Workload) -> bool {
+    tail(workload.uid()) == Some((workload.namespace(), workload.name()))
 }
 
 /// The addresses that a workload is found by: those of the node say nothing about it.

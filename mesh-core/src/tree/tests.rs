@@ -192,3 +192,71 @@ proptest! {
         check(&tree, &model);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn many_items_at_once_leave_what_single_insertions_do(
+        before in edits(50),
+        batches in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(0..20_u32, 0..40),
+                prop::collection::vec(0..60_u32, 0..300),
+                prop::collection::vec(any::<u32>(), 0..1_200),
+            ],
+            1..4,
+        ),
+        after in edits(20),
+    ) {
+        let (mut tree, mut model) = (Tree::default(), Vec::new());
+        for (id, edit) in before.iter().enumerate() {
+            apply(&mut tree, &mut model, u32::try_from(id).unwrap(), edit);
+        }
+        // Readers keep what they have, whatever the writer does later.
+        let mut kept = vec![(tree.clone(), model.clone())];
+        let mut id = 10_000;
+        for keys in batches {
+            let mut items = Vec::new();
+            for key in keys {
+                id += 1;
+                items.push((key, Weighted { id, weight: u64::from(id % 3) }));
+            }
+            model.extend(items.iter().cloned());
+            model.sort_by_key(|(key, _)| *key);
+            tree.insert_all(items);
+            kept.push((tree.clone(), model.clone()));
+        }
+        for (edit, id) in after.iter().zip(100_000..) {
+            apply(&mut tree, &mut model, id, edit);
+        }
+        kept.push((tree, model));
+        for (tree, model) in &kept {
+            check(tree, model);
+            shape(tree);
+        }
+    }
+}
+
+/// All leaves are at one depth, no node is overfull, and only the root may be empty.
+fn shape(tree: &Tree<Weighted>) {
+    fn depth(node: &super::Node<Weighted>, is_root: bool) -> usize {
+        match node {
+            super::Node::Leaf(leaf) => {
+                assert_eq!(leaf.keys.len(), leaf.items.len());
+                assert!(leaf.items.len() <= super::LEAF);
+                assert!(is_root || !leaf.items.is_empty());
+                0
+            }
+            super::Node::Branch(branch) => {
+                let children = branch.children.len();
+                assert_eq!((branch.keys.len(), branch.sums.len()), (children, children));
+                assert!((1..=super::BRANCH).contains(&children));
+                let depths: Vec<_> = branch.children.iter().map(|c| depth(c, false)).collect();
+                assert!(depths.iter().all(|depth| *depth == depths[0]));
+                depths[0] + 1
+            }
+        }
+    }
+    depth(&tree.root, true);
+}

@@ -8,9 +8,9 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use mesh_core::name::Name;
 
-/// The most names that are kept: enough for the deployments, nodes and services of a response,
-/// little enough to stay in the cache.
-const LIMIT: usize = 16_384;
+/// The most names that are kept until the response is done: enough for the deployments, nodes and
+/// services of a mesh of a million workloads.
+const LIMIT: usize = 65_536;
 
 /// Gives equal texts the same [`Name`], so that most names of a response are not allocated.
 #[derive(Default)]

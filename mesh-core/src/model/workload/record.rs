@@ -27,8 +27,15 @@ pub struct Workload {
     uid: Name,
     profile: Arc<Profile>,
     place: Arc<Place>,
-    ips: Ips,
-    /// Length of the pod name at the end of `uid`; 0 = it is in the profile.
+    own: Own,
+}
+
+const _: () = assert!(size_of::<Workload>() == 56);
+
+/// What fits beside the addresses without making the record longer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Small {
+    /// Length of the pod name at the end of the unique id; 0 = it is in the profile.
     name_len: u16,
     status: WorkloadStatus,
 }
@@ -84,11 +91,33 @@ pub(crate) struct Place {
     locality: Locality,
 }
 
-/// IP addresses; one needs no memory of its own.
+/// What no other workload shares, beside the unique id. One IP address needs no memory of its own.
 #[derive(Debug, Eq, PartialEq)]
-enum Ips {
-    One(IpAddr),
-    Many(Box<[IpAddr]>),
+enum Own {
+    OneIp(IpAddr, Small),
+    Ips(Box<[IpAddr]>, Small),
+}
+
+impl Own {
+    fn new(ips: &[IpAddr], small: Small) -> Self {
+        let ips: Vec<_> = ips.iter().map(IpAddr::to_canonical).collect();
+        match ips.as_slice() {
+            [ip] => Self::OneIp(*ip, small),
+            _ => Self::Ips(ips.into(), small),
+        }
+    }
+
+    fn ips(&self) -> &[IpAddr] {
+        match self {
+            Self::OneIp(ip, _) => std::slice::from_ref(ip),
+            Self::Ips(ips, _) => ips,
+        }
+    }
+
+    fn small(&self) -> Small {
+        let (Self::OneIp(_, small) | Self::Ips(_, small)) = self;
+        *small
+    }
 }
 
 impl Place {
@@ -178,15 +207,13 @@ impl Workload {
     ) -> Self {
         let tail = spec.uid.ends_with(&*spec.name).then_some(spec.name.len());
         let name_len = tail.and_then(|len| u16::try_from(len).ok()).unwrap_or(0);
-        let ips: Vec<_> = spec.ips.iter().map(IpAddr::to_canonical).collect();
-        Self {
-            uid: spec.uid,
-            ips: match ips.as_slice() {
-                [ip] => Ips::One(*ip),
-                _ => Ips::Many(ips.into()),
-            },
+        let small = Small {
             name_len,
             status: spec.status,
+        };
+        Self {
+            uid: spec.uid,
+            own: Own::new(&spec.ips, small),
             place: place(Place {
                 network: spec.network,
                 cluster_id: spec.cluster_id,
@@ -235,9 +262,7 @@ impl Workload {
         Arc::ptr_eq(&self.profile, &other.profile)
             && Arc::ptr_eq(&self.place, &other.place)
             && self.uid == other.uid
-            && self.ips == other.ips
-            && self.status == other.status
-            && self.name_len == other.name_len
+            && self.own == other.own
     }
 }
 

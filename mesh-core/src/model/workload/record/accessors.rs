@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::super::{
     ApplicationTunnel, Locality, NetworkMode, TunnelProtocol, WorkloadStatus, WorkloadType,
 };
-use super::{Ips, Workload};
+use super::Workload;
 use crate::identity::SpiffeId;
 use crate::model::{GatewayAddress, NamespacedHostname, Network, PortMap};
 use crate::name::Name;
@@ -44,7 +44,10 @@ impl Workload {
     /// Pod name.
     #[must_use]
     pub fn name(&self) -> &str {
-        let start = self.uid.len().checked_sub(usize::from(self.name_len));
+        let start = self
+            .uid
+            .len()
+            .checked_sub(usize::from(self.own.small().name_len));
         match start.and_then(|start| self.uid.get(start..)) {
             Some(name) if !name.is_empty() => name,
             _ => &self.profile.name,
@@ -84,10 +87,7 @@ impl Workload {
     /// IP addresses.
     #[must_use]
     pub fn ips(&self) -> &[IpAddr] {
-        match &self.ips {
-            Ips::One(ip) => std::slice::from_ref(ip),
-            Ips::Many(ips) => ips,
-        }
+        self.own.ips()
     }
 
     /// How it is reached.
@@ -135,7 +135,7 @@ impl Workload {
     /// Whether it takes new connections.
     #[must_use]
     pub fn status(&self) -> WorkloadStatus {
-        self.status
+        self.own.small().status
     }
 
     /// The services that it is an endpoint of, with its own port mapping for each.
@@ -170,7 +170,7 @@ impl fmt::Debug for Workload {
             .field("uid", &self.uid)
             .field("name", &self.name())
             .field("ips", &self.ips())
-            .field("status", &self.status)
+            .field("status", &self.status())
             .field("profile", &self.profile)
             .field("place", &self.place)
             .finish()
