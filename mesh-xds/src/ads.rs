@@ -29,11 +29,13 @@
 
 mod backoff;
 mod client;
+mod clock;
 mod demand;
 mod driver;
 mod node;
 mod observer;
 mod probe;
+mod progress;
 
 pub use client::{AdsClient, AdsClientBuilder};
 pub use demand::{AdsGone, Demand};

@@ -11,13 +11,16 @@ use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tracing::{debug, info, warn};
 
 use super::backoff::{Backoff, termination};
+use super::clock::now;
 use super::demand::{ASKS, Ask, Demand};
-use super::driver::{Driver, Outgoing, by, now};
+use super::driver::{Driver, Outgoing};
 use super::node::NodeIdentity;
 use super::observer::{AdsError, AdsObserver, Termination};
 use super::probe::{Client, MESSAGES};
+use super::progress::{Noted, Progress};
 use crate::control::ControlEndpoint;
 use crate::delta::{Delta, DeltaConfig, Received, Subscription};
+use crate::wire::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 
 /// The longest response that is read, in bytes: 200 MiB. Source: Istio.
 const RESPONSE: usize = 200 * 1024 * 1024;
@@ -121,9 +124,16 @@ impl AdsClient {
                 return (Termination::ConnectionError, None, Some(error));
             }
         };
-        let client = Client::new(channel).max_decoding_message_size(self.longest_response);
+        let progress = Progress::new();
+        let noted = Noted {
+            channel: channel.clone(),
+            progress: progress.clone(),
+        };
+        let client = AggregatedDiscoveryServiceClient::new(noted)
+            .max_decoding_message_size(self.longest_response);
         let (sender, receiver) = mpsc::channel(MESSAGES);
-        let mut out = Outgoing::new(sender, client.clone(), endpoint.clone());
+        let probes = Client::new(channel).max_decoding_message_size(self.longest_response);
+        let mut out = Outgoing::new(sender, probes, endpoint.clone(), progress);
         let mut request = tonic::Request::new(ReceiverStream::new(receiver));
         *request.metadata_mut() = metadata;
         self.stream(client, request, &mut out).await
@@ -131,15 +141,14 @@ impl AdsClient {
 
     async fn stream(
         &mut self,
-        mut client: Client,
+        mut client: AggregatedDiscoveryServiceClient<Noted>,
         request: tonic::Request<ReceiverStream<crate::wire::discovery::DeltaDiscoveryRequest>>,
         out: &mut Outgoing,
     ) -> Ended {
         // Servers answer the call with their first response: requests are sent before that.
         self.driver.delta.opened(now());
         let call = client.delta_aggregated_resources(request);
-        let call = by(self.driver.delta.late_at(), call);
-        let mut responses = match self.driver.drive(out, call).await {
+        let mut responses = match self.driver.drive_in_time(out, call).await {
             Some(Ok(response)) => response.into_inner(),
             Some(Err(status)) => {
                 let error = AdsError::from(&status);
@@ -154,8 +163,7 @@ impl AdsClient {
         self.observer.connected();
         let mut first: Option<Instant> = None;
         loop {
-            let message = by(self.driver.delta.late_at(), responses.message());
-            let message = self.driver.drive(out, message).await;
+            let message = self.driver.drive_in_time(out, responses.message()).await;
             let brought = first.map(|first| now().saturating_duration_since(first));
             let response = match message {
                 Some(Ok(Some(response))) => response,

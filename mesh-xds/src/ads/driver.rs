@@ -9,16 +9,13 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::clock::now;
 use super::demand::Ask;
 use super::probe::{Client, ProbeStream};
+use super::progress::Progress;
 use crate::control::ControlEndpoint;
 use crate::delta::{Answer, Delta, DemandId};
 use crate::wire::discovery::DeltaDiscoveryRequest;
-
-/// The time of tokio's clock, which tests pause.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
 
 /// The machine and those who wait for it.
 pub(super) struct Driver {
@@ -36,6 +33,7 @@ pub(super) struct Outgoing {
     client: Client,
     endpoint: Arc<ControlEndpoint>,
     probe: Option<ProbeStream>,
+    progress: Progress,
 }
 
 impl Outgoing {
@@ -43,6 +41,7 @@ impl Outgoing {
         requests: mpsc::Sender<DeltaDiscoveryRequest>,
         client: Client,
         endpoint: Arc<ControlEndpoint>,
+        progress: Progress,
     ) -> Self {
         Self {
             requests,
@@ -50,6 +49,7 @@ impl Outgoing {
             client,
             endpoint,
             probe: None,
+            progress,
         }
     }
 }
@@ -120,6 +120,28 @@ impl Driver {
         }
     }
 
+    /// Drives as long as the server is not late; `None` when it is. A response of which bytes keep
+    /// coming is on its way, however long it takes.
+    pub(super) async fn drive_in_time<F: Future>(
+        &mut self,
+        out: &mut Outgoing,
+        work: F,
+    ) -> Option<F::Output> {
+        let mut work = pin!(work);
+        loop {
+            let late_at = self.delta.late_at();
+            if let Some(output) = self.drive(out, by(late_at, work.as_mut())).await {
+                return Some(output);
+            }
+            if let Some(last) = out.progress.last() {
+                self.delta.progressed(last);
+            }
+            if self.delta.late_at() <= late_at {
+                return None;
+            }
+        }
+    }
+
     /// Opens the stream of a probe when one is due, and closes it when it is over.
     fn probe(&mut self, out: &mut Outgoing) {
         if !self.delta.is_probing() {
@@ -160,7 +182,7 @@ async fn answer_of(
 }
 
 /// Waits for `work` until then; `None` when the time is up.
-pub(super) async fn by<F: Future>(at: Option<Instant>, work: F) -> Option<F::Output> {
+async fn by<F: Future>(at: Option<Instant>, work: F) -> Option<F::Output> {
     match at {
         Some(at) => tokio::time::timeout_at(at.into(), work).await.ok(),
         None => Some(work.await),

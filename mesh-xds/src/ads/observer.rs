@@ -37,7 +37,8 @@ pub enum AdsError {
     /// There is no connection, or the token cannot be read.
     #[error("no connection to the control plane")]
     Control(#[from] ControlError),
-    /// The server accepted the connection and then did not answer the subscriptions in time:
+    /// The server accepted the connection and then did not answer the subscriptions in time, or
+    /// stopped in the middle of its first response, for
     /// [`DeltaConfig::first_response`](crate::delta::DeltaConfig::first_response), 60 s by default.
     #[error("the control plane did not answer the subscriptions in time")]
     Silent,

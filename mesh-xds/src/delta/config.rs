@@ -32,7 +32,8 @@ pub struct DeltaConfig {
     pub quiet: Duration,
     /// How long the server may take for its first response of a type before resources in doubt are
     /// probed, and how long its further responses may postpone that; default 60 s. The
-    /// client of `ads` gives up a stream on which nothing at all has come by then.
+    /// client of `ads` gives up a stream on which no byte of the first response has come for so
+    /// long. A response of which bytes keep coming may take any time.
     pub first_response: Duration,
     /// How long a probe may take, and the least pause before the next when it failed; default
     /// 30 s. The pause doubles from failure to failure, up to 16 times this.

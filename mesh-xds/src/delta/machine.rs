@@ -200,9 +200,18 @@ impl Delta {
         demands.chain(probes).min()
     }
 
+    /// A part of the first response came at this time: the server has
+    /// [`DeltaConfig::first_response`] from then on for more of it.
+    pub fn progressed(&mut self, at: Instant) {
+        if let Some(late_at) = &mut self.late_at {
+            *late_at = (*late_at).max(at + self.config.first_response);
+        }
+    }
+
     /// When a stream is given up on which nothing has come: [`DeltaConfig::first_response`] after it
-    /// was [opened](Self::opened). `None` once something has come, and when the first requests call
-    /// for no response: there are no wildcard subscriptions, and all the names have versions.
+    /// was [opened](Self::opened), or after the last [progress](Self::progressed). `None` once a
+    /// response has come, and when the first requests call for no response: there are no wildcard
+    /// subscriptions, and all the names have versions.
     #[must_use]
     pub fn late_at(&self) -> Option<Instant> {
         self.late_at
