@@ -40,6 +40,7 @@
 //! - a policy that could not be enforced exactly as it is written refuses the file, and so does any
 //!   policy where nothing enforces them.
 
+mod beside;
 mod build;
 mod config;
 mod error;
@@ -53,6 +54,7 @@ mod source;
 mod tests;
 mod value;
 
+pub use beside::Beside;
 pub use config::{Loaded, LocalConfig, MAX_BYTES};
 pub use error::{LocalError, Place};
 pub use merge::Merger;

@@ -10,7 +10,7 @@ use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
 use mesh_xds::ads::Demand;
 use mesh_xds::control::ControlError;
-use mesh_xds::local::LocalError;
+use mesh_xds::local::{LocalError, Merger};
 use tokio::sync::watch;
 
 use crate::config::Settings;
@@ -48,7 +48,8 @@ pub(crate) fn start(
     policies: &Arc<PolicyStore>,
     metrics: &Arc<Metrics>,
 ) -> Result<Mesh, StartError> {
-    if let Some(file) = local::load(settings, store, policies)? {
+    let merger = Merger::default();
+    if let Some(file) = local::load(settings, store, policies, &merger)? {
         let (settings, store, metrics) = (settings.clone(), store.clone(), metrics.clone());
         tokio::spawn(local::watch(file, settings, store, metrics));
     }
@@ -58,7 +59,8 @@ pub(crate) fn start(
             demand: None,
         });
     };
-    let (synced, demand) = xds::start(control_plane, settings, store, policies, metrics)?;
+    let (synced, demand) =
+        xds::start(control_plane, settings, (store, policies), &merger, metrics)?;
     Ok(Mesh {
         synced: Synced(Some(synced)),
         demand,

@@ -4,11 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mesh_authz::Policy;
+use mesh_authz::spec::PolicySpec;
 use mesh_authz::store::PolicyStore;
 use mesh_core::model::{Service, ServiceSpec, Workload, WorkloadSpec};
 use mesh_core::name::Name;
 use mesh_core::snapshot::MeshSnapshot;
 use mesh_core::store::{Batch, MeshStore, Update};
+use parking_lot::Mutex;
 
 use super::config::{Loaded, LocalConfig};
 use super::error::LocalError;
@@ -20,6 +22,9 @@ use super::error::LocalError;
 /// the place of the file's. Only where another source says the very same as the file did before,
 /// the two cannot be told apart, and it goes with the file's.
 ///
+/// The other source fills the stores through [`Beside`](super::Beside): where it removes what the
+/// file says as well, that of the file takes the place at once. Clones are one.
+///
 /// ```
 /// use mesh_core::model::WorkloadSpec;
 /// use mesh_core::store::MeshStore;
@@ -27,7 +32,7 @@ use super::error::LocalError;
 ///
 /// let store = MeshStore::new();
 /// store.replace_all(vec![WorkloadSpec { uid: "other".into(), ..Default::default() }], vec![]);
-/// let mut merger = Merger::default();
+/// let merger = Merger::default();
 /// let text = "workloads: [{uid: own, namespace: ns, workloadIps: [10.0.0.1], services: {}}]";
 /// merger.merge(&store, None, parse(text, "mesh.yaml")?, "mesh.yaml")?;
 /// assert_eq!(store.snapshot().workload_count(), 2);
@@ -35,33 +40,54 @@ use super::error::LocalError;
 /// assert!(store.snapshot().workload("other").is_some());
 /// # Ok::<(), mesh_xds::local::LocalError>(())
 /// ```
+#[derive(Clone, Debug, Default)]
+pub struct Merger(Arc<Mutex<Merged>>);
+
+/// What the file says, and what of it is in the stores.
 #[derive(Debug, Default)]
-pub struct Merger {
-    policies: Placed<Policy>,
-    services: Placed<Service>,
-    workloads: Placed<Workload>,
+pub(super) struct Merged {
+    pub(super) policies: Placed<Policy, PolicySpec>,
+    pub(super) services: Placed<Service, ServiceSpec>,
+    pub(super) workloads: Placed<Workload, WorkloadSpec>,
 }
 
-/// What the file has put into a store, as it is there.
+/// What the file says of one kind, and what it has put into a store, as it is there.
 #[derive(Debug)]
-struct Placed<R>(HashMap<Name, Arc<R>>);
+pub(super) struct Placed<R, S> {
+    says: HashMap<Name, S>,
+    there: HashMap<Name, Arc<R>>,
+}
 
-impl<R> Default for Placed<R> {
+impl<R, S> Default for Placed<R, S> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self {
+            says: HashMap::new(),
+            there: HashMap::new(),
+        }
     }
 }
 
-impl<R> Placed<R> {
+impl<R, S: Clone> Placed<R, S> {
+    /// What the file says about a key.
+    pub(super) fn says(&self, key: &str) -> Option<&S> {
+        self.says.get(key)
+    }
+
+    /// What the file says has been put into a store.
+    pub(super) fn put(&mut self, key: Name, present: Option<Arc<R>>) {
+        self.there.extend(present.map(|present| (key, present)));
+    }
+
     /// What the file says, without what another source has under the same key.
-    fn own<S>(
-        &self,
+    fn own(
+        &mut self,
         specs: Vec<S>,
         key: impl Fn(&S) -> Name,
         present: impl Fn(&str) -> Option<Arc<R>>,
     ) -> Vec<(Name, S)> {
-        let specs = specs.into_iter().map(|spec| (key(&spec), spec));
-        let own = specs.filter(|(key, _)| {
+        let specs: Vec<_> = specs.into_iter().map(|spec| (key(&spec), spec)).collect();
+        self.says = specs.iter().cloned().collect();
+        let own = specs.into_iter().filter(|(key, _)| {
             let foreign = present(key).is_some_and(|present| !self.has(key, &present));
             if foreign {
                 let key = key.as_str();
@@ -76,23 +102,25 @@ impl<R> Placed<R> {
     }
 
     /// Keys that the file has no more, of which its own is still there.
-    fn gone<S>(&self, own: &[(Name, S)], present: impl Fn(&str) -> Option<Arc<R>>) -> Vec<Name> {
+    fn gone(&self, own: &[(Name, S)], present: impl Fn(&str) -> Option<Arc<R>>) -> Vec<Name> {
         let keys: HashSet<&Name> = own.iter().map(|(key, _)| key).collect();
-        let gone = self.0.keys().filter(|key| !keys.contains(key));
+        let gone = self.there.keys().filter(|key| !keys.contains(key));
         let own = gone.filter(|key| present(key).is_some_and(|present| self.has(key, &present)));
         own.cloned().collect()
     }
 
     fn has(&self, key: &str, present: &Arc<R>) -> bool {
-        self.0.get(key).is_some_and(|own| Arc::ptr_eq(own, present))
+        self.there
+            .get(key)
+            .is_some_and(|own| Arc::ptr_eq(own, present))
     }
 
-    fn of(keys: Vec<Name>, present: impl Fn(&str) -> Option<Arc<R>>) -> Self {
-        let placed = keys.into_iter().filter_map(|key| {
-            let resource = present(&key)?;
-            Some((key, resource))
-        });
-        Self(placed.collect())
+    fn placed(&mut self, keys: Vec<Name>, present: impl Fn(&str) -> Option<Arc<R>>) {
+        self.there.clear();
+        for key in keys {
+            let present = present(&key);
+            self.put(key, present);
+        }
     }
 }
 
@@ -104,7 +132,7 @@ fn upserts<S>(own: Vec<(Name, S)>) -> impl Iterator<Item = Update<S>> {
     own.into_iter().map(|(_, spec)| Update::Upsert(spec))
 }
 
-fn service(mesh: &MeshSnapshot, key: &str) -> Option<Arc<Service>> {
+pub(super) fn service(mesh: &MeshSnapshot, key: &str) -> Option<Arc<Service>> {
     let (namespace, hostname) = key.split_once('/')?;
     mesh.service(namespace, hostname).cloned()
 }
@@ -117,7 +145,7 @@ impl Merger {
     /// [`LocalError::Policies`] when there are policies and no store for them. Nothing is taken
     /// over then.
     pub fn merge(
-        &mut self,
+        &self,
         mesh: &MeshStore,
         policies: Option<&PolicyStore>,
         config: LocalConfig,
@@ -132,38 +160,48 @@ impl Merger {
             services: config.services.len(),
             policies: config.policies.len(),
         };
+        let mut merged = self.0.lock();
+        let merged = &mut *merged;
         if let Some(policies) = policies {
             let present = |key: &str| policies.index().policy(key).cloned();
-            let own = self
+            let own = merged
                 .policies
                 .own(config.policies, |policy| policy.key(), present);
-            let (gone, keys) = (self.policies.gone(&own, present), keys(&own));
+            let (gone, keys) = (merged.policies.gone(&own, present), keys(&own));
             let gone = gone.into_iter().map(Update::Remove);
             // None is rejected: each was checked when the configuration was made.
             let _ = policies.apply(gone.chain(upserts(own)).collect());
-            self.policies = Placed::of(keys, present);
+            merged.policies.placed(keys, present);
         }
 
         let before = mesh.snapshot();
         let present = |key: &str| service(&before, key);
         let key = |spec: &ServiceSpec| Name::from(format!("{}/{}", spec.namespace, spec.hostname));
-        let services = self.services.own(config.services, key, present);
+        let services = merged.services.own(config.services, key, present);
         let mut batch = Batch::default();
-        let gone = self.services.gone(&services, present);
+        let gone = merged.services.gone(&services, present);
         batch.services.extend(gone.into_iter().map(Update::Remove));
         let present = |uid: &str| before.workload(uid).cloned();
         let key = |spec: &WorkloadSpec| spec.uid.clone();
-        let workloads = self.workloads.own(config.workloads, key, present);
-        let gone = self.workloads.gone(&workloads, present);
+        let workloads = merged.workloads.own(config.workloads, key, present);
+        let gone = merged.workloads.gone(&workloads, present);
         batch.workloads.extend(gone.into_iter().map(Update::Remove));
         let (service_keys, uids) = (keys(&services), keys(&workloads));
         batch.services.extend(upserts(services));
         batch.workloads.extend(upserts(workloads));
         mesh.apply(batch);
         let after = mesh.snapshot();
-        self.services = Placed::of(service_keys, |key| service(&after, key));
-        self.workloads = Placed::of(uids, |uid| after.workload(uid).cloned());
+        merged
+            .services
+            .placed(service_keys, |key| service(&after, key));
+        merged
+            .workloads
+            .placed(uids, |uid| after.workload(uid).cloned());
         Ok(loaded)
+    }
+
+    pub(super) fn lock(&self) -> parking_lot::MutexGuard<'_, Merged> {
+        self.0.lock()
     }
 }
 

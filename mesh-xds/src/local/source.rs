@@ -46,11 +46,12 @@ impl LocalSource {
     }
 
     /// Shares the stores with other sources: only what came from the file is removed when the
-    /// file does not have it any more, as a [`Merger`] does it. Default: the stores hold what the file says and nothing
+    /// file does not have it any more, and what others remove of it through [`Beside`](super::Beside)
+    /// is put back, as the [`Merger`] does it. Default: the stores hold what the file says and nothing
     /// else.
     #[must_use]
-    pub fn beside_others(self) -> Self {
-        let merger = Some(Merger::default());
+    pub fn beside_others(self, merger: &Merger) -> Self {
+        let merger = Some(merger.clone());
         Self { merger, ..self }
     }
 
@@ -95,7 +96,7 @@ impl LocalSource {
         let text = String::from_utf8(content?).map_err(|error| self.not_text(&error))?;
         let config = parse(&text, &name)?;
         let policies = self.policies.as_deref();
-        match &mut self.merger {
+        match &self.merger {
             Some(merger) => merger.merge(&self.store, policies, config, &name),
             None => replace(&self.store, policies, config, &name),
         }

@@ -18,6 +18,7 @@ pub(super) fn load(
     settings: &Settings,
     store: &Arc<MeshStore>,
     policies: &Arc<PolicyStore>,
+    merger: &Merger,
 ) -> Result<Option<LocalSource>, LocalError> {
     // What the control plane knows is not the file's to remove.
     let beside = settings.xds.is_some();
@@ -26,7 +27,7 @@ pub(super) fn load(
         Some(LocalMesh::Inline(text)) => {
             let (name, config) = ("LOCAL_XDS", parse(text, "LOCAL_XDS")?);
             let loaded = if beside {
-                Merger::default().merge(store, Some(policies), config, name)?
+                merger.merge(store, Some(policies), config, name)?
             } else {
                 replace(store, Some(policies), config, name)?
             };
@@ -38,7 +39,7 @@ pub(super) fn load(
                 .policies(policies.clone())
                 .interval(*interval);
             let mut source = if beside {
-                source.beside_others()
+                source.beside_others(merger)
             } else {
                 source
             };

@@ -8,6 +8,7 @@ use mesh_xds::ads::{AdsClient, AdsError, AdsObserver, Demand, Termination};
 use mesh_xds::control::ControlError;
 use mesh_xds::convert::{ADDRESS, Addresses, Policies};
 use mesh_xds::delta::{Interest, Received, Subscription};
+use mesh_xds::local::{Beside, Merger};
 use tokio::sync::watch;
 
 use super::problem::problem_with_local;
@@ -20,13 +21,13 @@ use crate::telemetry::Metrics;
 pub(super) fn start(
     xds: &XdsSettings,
     settings: &Arc<Settings>,
-    store: &Arc<MeshStore>,
-    policies: &Arc<PolicyStore>,
+    (store, policies): (&Arc<MeshStore>, &Arc<PolicyStore>),
+    merger: &Merger,
     metrics: &Arc<Metrics>,
 ) -> Result<(watch::Receiver<bool>, Option<Demand>), ControlError> {
     let endpoint = endpoint(&xds.server, settings)?;
     let (synced, is_synced) = watch::channel(false);
-    let addresses = Subscription::new(Addresses::new(store.clone()));
+    let addresses = Subscription::new(Addresses::new(Beside::new(store.clone(), merger)));
     let addresses = if xds.on_demand {
         addresses.interest(Interest::OnDemand)
     } else {
@@ -34,7 +35,10 @@ pub(super) fn start(
     };
     let client = AdsClient::builder(endpoint, settings.node_info.identity())
         .subscribe(addresses)
-        .subscribe(Subscription::new(Policies::new(policies.clone())))
+        .subscribe(Subscription::new(Policies::new(Beside::new(
+            policies.clone(),
+            merger,
+        ))))
         .observer(Observer {
             settings: settings.clone(),
             store: store.clone(),

@@ -1,12 +1,15 @@
 //! Tests of a file beside another source, which writes to the stores by itself.
 
+use std::sync::Arc;
+
 use mesh_authz::spec::{Action, PolicySpec, Scope};
 use mesh_authz::store::PolicyStore;
 use mesh_core::model::{ServiceSpec, WorkloadSpec};
 use mesh_core::store::{Batch, MeshStore, Update};
 
 use super::Merger;
-use crate::local::parse;
+use crate::apply::Apply;
+use crate::local::{Beside, parse};
 
 const FILE: &str = "
 workloads: [{uid: w, name: of-file, namespace: ns, workloadIps: [10.0.0.1], services: {}}]
@@ -15,16 +18,16 @@ policies: [{name: p, namespace: ns, scope: Namespace, action: Allow, rules: []}]
 ";
 
 struct Stores {
-    mesh: MeshStore,
-    policies: PolicyStore,
+    mesh: Arc<MeshStore>,
+    policies: Arc<PolicyStore>,
     merger: Merger,
 }
 
 impl Stores {
     fn new() -> Self {
         Self {
-            mesh: MeshStore::new(),
-            policies: PolicyStore::new(),
+            mesh: Arc::default(),
+            policies: Arc::default(),
             merger: Merger::default(),
         }
     }
@@ -40,7 +43,9 @@ impl Stores {
     /// The other source has the same keys.
     fn other(&self) {
         let policy = PolicySpec::new("ns", "p", Scope::Namespace, Action::Deny);
-        let _ = self.policies.apply(vec![Update::Upsert(policy)]);
+        let policies = Beside::new(self.policies.clone(), &self.merger);
+        let rejected = policies.apply(vec![Update::Upsert(policy)]);
+        assert_eq!(rejected, []);
         let mut batch = Batch::default();
         batch.services.push(Update::Upsert(ServiceSpec {
             name: "of-other".into(),
@@ -53,7 +58,16 @@ impl Stores {
             name: "of-other".into(),
             ..WorkloadSpec::default()
         }));
-        self.mesh.apply(batch);
+        Beside::new(self.mesh.clone(), &self.merger).apply(batch);
+    }
+
+    /// The other source has them no more.
+    fn other_removes(&self) {
+        let policies = Beside::new(self.policies.clone(), &self.merger);
+        policies.apply(vec![Update::Remove("ns/p".into())]);
+        let mut batch = Batch::default();
+        batch.removals = vec!["w".into(), "ns/s".into()];
+        Beside::new(self.mesh.clone(), &self.merger).apply(batch);
     }
 
     /// Whose workload, service and policy are there.
@@ -107,4 +121,43 @@ fn what_another_source_has_is_neither_replaced_nor_removed() {
     assert_eq!(stores.holds(), of_other());
     stores.file("{}");
     assert_eq!(stores.holds(), of_other());
+}
+
+#[test]
+fn what_another_source_removes_and_the_file_has_is_that_of_the_file() {
+    // Whoever was there first.
+    for file_first in [true, false] {
+        let mut stores = Stores::new();
+        if file_first {
+            stores.file(FILE);
+            stores.other();
+        } else {
+            stores.other();
+            stores.file(FILE);
+        }
+        assert_eq!(stores.holds(), of_other(), "{file_first}");
+        stores.other_removes();
+        assert_eq!(stores.holds(), of_file(), "{file_first}");
+        // It is the file's own again: it changes and goes with it.
+        stores.file(&FILE.replace("of-file", "changed"));
+        let holds = stores.holds().unwrap();
+        assert_eq!(holds, ["changed", "changed", "Allow"], "{file_first}");
+        stores.other();
+        stores.other_removes();
+        stores.file("{}");
+        assert_eq!(stores.holds(), None, "{file_first}");
+        assert_eq!(stores.mesh.snapshot().workload_count(), 0);
+    }
+}
+
+#[test]
+fn what_only_another_source_has_goes_when_it_removes_it() {
+    let mut stores = Stores::new();
+    stores.file("{}");
+    stores.other();
+    stores.other_removes();
+    assert_eq!(stores.holds(), None);
+    assert_eq!(stores.mesh.snapshot().workload_count(), 0);
+    assert_eq!(stores.mesh.snapshot().service_count(), 0);
+    assert!(stores.policies.index().is_empty());
 }
