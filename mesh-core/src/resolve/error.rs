@@ -97,6 +97,13 @@ pub enum ResolveError {
         /// What was asked for: `network/ip` or `namespace/hostname`.
         reference: Box<str>,
     },
+    /// What the control plane says about the destination, or what is on the way to it, cannot be
+    /// taken over, so that nothing is known of how it has to be reached.
+    #[error("what the control plane says of {reference} was rejected")]
+    Rejected {
+        /// What was asked for: `network/ip` or `namespace/hostname`.
+        reference: Box<str>,
+    },
 }
 
 impl ResolveError {
@@ -114,7 +121,8 @@ impl ResolveError {
             | Self::NoIdentity { .. }
             | Self::NoRemoteIdentity { .. }
             | Self::InvalidHostname { .. }
-            | Self::Unanswered { .. } => Outcome::Unresolved,
+            | Self::Unanswered { .. }
+            | Self::Rejected { .. } => Outcome::Unresolved,
             Self::WaypointRequired { .. } => Outcome::PolicyDenied,
         }
     }

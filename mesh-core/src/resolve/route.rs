@@ -74,4 +74,6 @@ pub enum HostnameTarget {
     /// Whether it is in the mesh could not be found out: fail, since looking it up could lead
     /// around what the mesh demands for it.
     Unanswered,
+    /// It is in the mesh, and what is known about it was rejected: fail.
+    Rejected,
 }

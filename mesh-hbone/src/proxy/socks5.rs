@@ -117,6 +117,10 @@ impl<R: Resolver, C, L: NameLookup> Socks5<R, C, L> {
                 let reference = (&**name).into();
                 Err(ResolveError::Unanswered { reference }.into())
             }
+            HostnameTarget::Rejected => {
+                let reference = (&**name).into();
+                Err(ResolveError::Rejected { reference }.into())
+            }
         }
     }
 

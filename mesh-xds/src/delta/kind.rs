@@ -392,24 +392,32 @@ impl Kind {
                 self.retained.insert(&name, version);
             }
             if !self.demands.is_empty() {
-                self.answer_arrival(&name, &aliases, answers);
+                let rejected = rejected.contains(&*name);
+                self.answer_arrival(&name, &aliases, rejected, answers);
             }
         }
     }
 
-    fn answer_arrival(&mut self, name: &Name, aliases: &[String], answers: &mut Answers) {
+    fn answer_arrival(
+        &mut self,
+        name: &Name,
+        aliases: &[String],
+        rejected: bool,
+        answers: &mut Answers,
+    ) {
         let there = self.retained.contains(name);
-        let answer = if there {
-            Answer::Found
-        } else {
-            Answer::NotFound
+        let answer = |there: bool| match there {
+            true => Answer::Found,
+            false => Answer::Rejected,
         };
         let on_demand = matches!(self.wanted, Wanted::OnDemand);
         let by_name = self.demands.answered(name);
         if by_name.is_some() && on_demand && !there {
             self.cease(name);
         }
-        let mut waiting = by_name.unwrap_or_default();
+        let by_name = by_name.unwrap_or_default().into_iter();
+        answers.extend(by_name.map(|id| (id, answer(there))));
+        let mut waiting = Vec::new();
         for alias in aliases.iter().filter(|alias| **alias != **name) {
             let Some(ids) = self.demands.answered(alias) else {
                 continue;
@@ -419,6 +427,8 @@ impl Kind {
                 self.cease(&alias.as_str().into());
             }
         }
+        // The version that is in force may be from before the alias.
+        let answer = answer(there && !rejected);
         answers.extend(waiting.into_iter().map(|id| (id, answer)));
     }
 

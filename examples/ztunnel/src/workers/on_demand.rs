@@ -34,7 +34,8 @@ const TIME: Duration = Duration::from_secs(5);
 ///
 /// A decision waits for the control plane for 5 s at most, and not at all for what is known. It is
 /// made only when the control plane has said what there is, or that there is nothing: without an
-/// answer the connection fails, since what is in the mesh must not be taken for what is not.
+/// answer, or with one that was rejected, the connection fails, since what is in the mesh must not
+/// be taken for what is not.
 /// Without a [`Demand`] nothing is fetched: the whole mesh is known.
 #[derive(Clone, Debug)]
 pub(super) struct OnDemandResolver {
@@ -53,16 +54,33 @@ enum Fetched {
     NotFound,
 }
 
-/// The control plane did not say in time, or nobody asks it any more.
+/// Nothing is known, neither that there is something nor that there is nothing.
 #[derive(Debug)]
-struct Unanswered {
-    reference: String,
+enum Unknown {
+    /// The control plane did not say in time, or nobody asks it any more.
+    Unanswered(String),
+    /// There is something, and what the control plane says about it was rejected.
+    Rejected(String),
 }
 
-impl From<Unanswered> for ResolveError {
-    fn from(unanswered: Unanswered) -> Self {
-        Self::Unanswered {
-            reference: unanswered.reference.into(),
+impl From<Unknown> for ResolveError {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Unanswered(reference) => Self::Unanswered {
+                reference: reference.into(),
+            },
+            Unknown::Rejected(reference) => Self::Rejected {
+                reference: reference.into(),
+            },
+        }
+    }
+}
+
+impl From<Unknown> for HostnameTarget {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Unanswered(_) => Self::Unanswered,
+            Unknown::Rejected(_) => Self::Rejected,
         }
     }
 }
@@ -84,7 +102,7 @@ impl OnDemandResolver {
     }
 
     /// Asks for a resource by its name or alias.
-    async fn ask(&self, name: String, until: Instant) -> Result<Fetched, Unanswered> {
+    async fn ask(&self, name: String, until: Instant) -> Result<Fetched, Unknown> {
         let Some(demand) = &self.demand else {
             return Ok(Fetched::NotFound);
         };
@@ -93,12 +111,13 @@ impl OnDemandResolver {
         match answer {
             Ok(Ok(Answer::Found)) => Ok(Fetched::Found),
             Ok(Ok(Answer::NotFound)) => Ok(Fetched::NotFound),
-            _ => Err(Unanswered { reference: name }),
+            Ok(Ok(Answer::Rejected)) => Err(Unknown::Rejected(name)),
+            _ => Err(Unknown::Unanswered(name)),
         }
     }
 
     /// The same, which remembers for a while what there is not.
-    async fn fetch(&self, name: String, until: Instant) -> Result<Fetched, Unanswered> {
+    async fn fetch(&self, name: String, until: Instant) -> Result<Fetched, Unknown> {
         if self.absent.lock().has(&name, Instant::now()) {
             return Ok(Fetched::NotFound);
         }
@@ -115,7 +134,7 @@ impl OnDemandResolver {
         network: &str,
         ip: IpAddr,
         until: Instant,
-    ) -> Result<(), Unanswered> {
+    ) -> Result<(), Unknown> {
         if !is_known(&self.mesh.load(), network, ip) {
             self.fetch(format!("{network}/{ip}"), until).await?;
         }
@@ -127,7 +146,7 @@ impl OnDemandResolver {
         &self,
         reference: &GatewayDestination,
         until: Instant,
-    ) -> Result<Fetched, Unanswered> {
+    ) -> Result<Fetched, Unknown> {
         let mesh = self.mesh.load();
         let (is_known, name) = match reference {
             GatewayDestination::Address(at) => {
@@ -217,8 +236,8 @@ impl Resolver for OnDemandResolver {
         let namespace = labels.next().filter(|_| labels.next() == Some("svc"));
         let own: &str = local.namespace().as_ref();
         let key = format!("{}/{name}", namespace.unwrap_or(own));
-        if self.fetch(key, Instant::now() + TIME).await.is_err() {
-            return HostnameTarget::Unanswered;
+        if let Err(unknown) = self.fetch(key, Instant::now() + TIME).await {
+            return unknown.into();
         }
         self.resolver.hostname(local, &name, port, prefer).await
     }

@@ -102,14 +102,44 @@ fn what_does_not_exist_is_not_found_and_can_be_demanded_again() {
 }
 
 #[test]
-fn a_rejected_resource_is_not_found_unless_an_older_one_is_in_force() {
-    let mut client = client();
-    client.demand("a");
-    client.requests();
-    client
-        .delta
-        .receive(response(vec![resource("a", "1", "bad")], &[]), client.now);
-    assert_eq!(client.answers(), [Answer::NotFound]);
+fn a_rejected_resource_is_not_taken_for_an_absent_one() {
+    let bad = || Resource {
+        aliases: vec!["/10.0.0.1".to_owned()],
+        ..resource("a", "2", "bad")
+    };
+    // Before, demanded, answer.
+    let cases = [
+        ("nothing", "a", Answer::Rejected),
+        ("nothing", "/10.0.0.1", Answer::Rejected),
+        // The address may be new, and is not known to be in the mesh.
+        ("a good one", "/10.0.0.1", Answer::Rejected),
+        ("a good one", "a", Answer::Found),
+    ];
+    for (before, demanded, answer) in cases {
+        let mut client = client();
+        if before == "a good one" {
+            client.demand("a");
+            client.receive_all(response(vec![resource("a", "1", "x")], &[]));
+            client.answers();
+        }
+        client.demand(demanded);
+        client.requests();
+        let received = response(vec![bad()], &[]);
+        client.delta.receive(received, client.now);
+        assert_eq!(client.answers(), [answer], "{before} before, {demanded}");
+        // It can be demanded again, and the server is asked again, unless it is there.
+        client.requests();
+        client.demand(demanded);
+        let asked = client.requests();
+        let again = asked
+            .iter()
+            .any(|request| request.resource_names_subscribe == [demanded]);
+        assert_eq!(
+            again,
+            answer == Answer::Rejected,
+            "{before} before, {demanded}"
+        );
+    }
 }
 
 #[test]

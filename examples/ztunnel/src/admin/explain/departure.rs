@@ -49,7 +49,7 @@ pub(super) fn host(
 ) -> Option<IpAddr> {
     match outbound_hostname(known.mesh, known.config, client?, name, port, IpFamily::V4) {
         HostnameTarget::Mesh(address) => Some(address.ip()),
-        HostnameTarget::Unknown | HostnameTarget::Unanswered => None,
+        HostnameTarget::Unknown | HostnameTarget::Unanswered | HostnameTarget::Rejected => None,
     }
 }
 
