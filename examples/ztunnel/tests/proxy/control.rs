@@ -2,6 +2,7 @@
 
 mod certificates;
 mod networks;
+mod on_demand;
 mod outages;
 mod plane;
 mod policies;

@@ -8,7 +8,6 @@
 )]
 
 mod control;
-mod control_plane;
 mod drain;
 mod explain;
 mod harness;

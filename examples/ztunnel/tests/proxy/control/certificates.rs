@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::plane::{Plane, eventually};
-use crate::harness::{ADMIN, APP, Proxy, echo, finish, ping};
+use super::plane::{ADDRESS, AUTHORIZATION, Plane, dump, eventually};
+use crate::harness::{APP, Proxy, READINESS, echo, finish, ping};
 
 /// The chain of the first certificate that a proxy has.
 fn leaf(proxy: &Proxy) -> serde_json::Value {
-    let dump = proxy.http("GET", ADMIN, "/config_dump").1;
-    let dump: serde_json::Value = serde_json::from_str(&dump).unwrap();
+    let dump: serde_json::Value = serde_json::from_str(&dump(proxy)).unwrap();
     dump["certificates"][0]["certChain"][0].clone()
 }
 
@@ -26,6 +25,19 @@ fn identities_and_state_come_from_the_control_plane() {
         assert_eq!(from, "spiffe://cluster.local/ns/ns/sa/client");
         assert_eq!(to, "spiffe://cluster.local/ns/ns/sa/server");
         assert_eq!(line["dst.service"], super::plane::SERVICE);
+        assert_eq!(line["dst.workload"], "server-1");
+        let metrics = proxy.metrics();
+        let total = |name: &str, url: &str| {
+            let sample = format!("istio_xds_{name}_total{{url=\"{url}\"}} ");
+            let count = metrics.lines().find_map(|line| line.strip_prefix(&sample));
+            count.and_then(|count| count.parse::<u64>().ok())
+        };
+        for url in [ADDRESS, AUTHORIZATION] {
+            assert!(total("message", url) > Some(0), "{url}: {metrics}");
+            assert!(total("message_bytes", url).is_some(), "{url}: {metrics}");
+        }
+        let (status, _) = proxy.http("GET", READINESS, "/healthz/ready");
+        assert_eq!(status, 200);
     }
     assert_eq!(plane.ca.requests(), 2);
 }
@@ -86,6 +98,15 @@ fn an_authority_that_is_away_at_the_start_is_waited_for() {
     let line = client.log_line("connection complete", |_| true);
     let error = line["error"].as_str().unwrap();
     assert!(error.contains("certificate"), "{error}");
+    assert_eq!(line["level"], "error");
+    let metrics = client.metrics();
+    let failed = metrics.lines().find(|line| {
+        line.starts_with("istio_tcp_connections_failed_total{")
+            && line.contains("response_flags=\"IDENTITY_ERROR\"")
+    });
+    assert!(failed.is_some(), "{metrics}");
+    let all = dump(&client);
+    assert!(all.contains("\"state\": \"Unavailable: "), "{all}");
     plane.ca.set_failure(None);
     eventually("certificates come", reaches);
     drop(server);

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use mesh_authz::spec::{Action, MatchSpec, PolicySpec, RuleSpec, Scope, StringMatch};
 use mesh_core::model::NetworkAddress;
 
-use super::plane::{AUTHORIZATION, Plane, eventually};
-use crate::harness::{ADMIN, APP, Proxy, READINESS, echo, finish, ping};
+use super::plane::{AUTHORIZATION, Plane, dump, eventually};
+use crate::harness::{APP, Proxy, READINESS, echo, finish, ping};
 
 fn open(client: &Proxy, plane: &Plane) -> TcpStream {
     let mut stream = client.connect(plane.mesh.vip, 80);
@@ -28,6 +28,7 @@ fn traffic_goes_on_without_a_control_plane_and_changes_are_caught_up_with() {
     let (client, server) = plane.proxies();
     let mut before = open(&client, &plane);
     plane.stop();
+    client.log_line("the control plane is away", |_| true);
     ping(&mut before, b"still there").unwrap();
     let mut during = open(&client, &plane);
     // What happens while nobody is told: another address of the service, and a policy.
@@ -47,7 +48,7 @@ fn traffic_goes_on_without_a_control_plane_and_changes_are_caught_up_with() {
     plane.start();
     for proxy in [&client, &server] {
         eventually("the new address and the policy are known", || {
-            let dump = proxy.http("GET", ADMIN, "/config_dump").1;
+            let dump = dump(proxy);
             dump.contains(&vip.to_string()) && dump.contains("nobody")
         });
     }
@@ -61,6 +62,10 @@ fn traffic_goes_on_without_a_control_plane_and_changes_are_caught_up_with() {
     finish(during);
     for proxy in [&client, &server] {
         assert_eq!(proxy.log_count("connection failed"), 0);
+        let ends = "istio_xds_connection_terminations_total{reason=\"ConnectionError\"} ";
+        let metrics = proxy.metrics();
+        let count = metrics.lines().find_map(|line| line.strip_prefix(ends));
+        assert!(count.unwrap().parse::<u64>().unwrap() > 0, "{metrics}");
     }
 }
 
@@ -106,6 +111,23 @@ fn proxies_that_start_before_the_control_plane_become_ready_when_it_comes() {
     }
     // The authority was away as well, and is asked again after a pause.
     eventually("certificates have come", || reaches(&client, &plane));
+}
+
+#[test]
+fn a_proxy_is_ready_when_it_knows_what_there_is_to_know() {
+    let plane = Plane::new();
+    plane.discovery.faults().hold(true);
+    let client = plane.proxy_that_waits(plane.mesh.client);
+    client.log_line("waiting for the control plane", |_| true);
+    let (status, body) = client.http("GET", READINESS, "/healthz/ready");
+    let pending = "not ready, pending: proxy, state manager\n";
+    assert_eq!((status, body.as_str()), (500, pending));
+    // Nothing is carried before policies are known.
+    assert!(TcpStream::connect(client.at(15008)).is_err());
+    plane.discovery.faults().hold(false);
+    client.log_line("serving", |_| true);
+    let (status, _) = client.http("GET", READINESS, "/healthz/ready");
+    assert_eq!(status, 200);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use crate::harness::{APP, GUARD, Mesh, Proxy};
+use crate::harness::{ADMIN, APP, GUARD, Mesh, Proxy};
 
 pub(crate) const ADDRESS: &str = "type.googleapis.com/istio.workload.Address";
 pub(crate) const AUTHORIZATION: &str = "type.googleapis.com/istio.security.Authorization";
@@ -49,7 +49,8 @@ pub(crate) struct Plane {
     /// The token that the authority takes, and that the token file has.
     token: Arc<Mutex<String>>,
     runtime: Background,
-    tls: Arc<ServerConfig>,
+    /// `None` = plain HTTP/2, which proxies take from a loopback address.
+    tls: Option<Arc<ServerConfig>>,
     address: SocketAddr,
     running: Option<ControlServer>,
 }
@@ -58,7 +59,20 @@ impl Plane {
     /// A running control plane with [`client`](Self::client), [`server`](Self::server) and
     /// [`service`](Self::service).
     pub(crate) fn new() -> Self {
-        let plane = Self::empty();
+        Self::empty().filled()
+    }
+
+    /// The same without TLS, whose proxies have their token in the environment.
+    pub(crate) fn plain() -> Self {
+        let mut plane = Self::empty();
+        plane.stop();
+        plane.tls = None;
+        plane.start();
+        plane.filled()
+    }
+
+    fn filled(self) -> Self {
+        let plane = self;
         plane.discovery.edit(|edit| {
             edit.put_workload(&plane.client());
             edit.put_workload(&plane.server());
@@ -106,7 +120,7 @@ impl Plane {
             ca,
             token,
             runtime: Background::start(),
-            tls: Arc::new(tls),
+            tls: Some(Arc::new(tls)),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             running: None,
         };
@@ -117,9 +131,12 @@ impl Plane {
 
     /// Starts to serve, where it served before if it did.
     pub(crate) fn start(&mut self) {
-        let server = ControlServer::builder(self.discovery.clone())
-            .service(self.ca.clone().into_server())
-            .tls(self.tls.clone());
+        let server =
+            ControlServer::builder(self.discovery.clone()).service(self.ca.clone().into_server());
+        let server = match &self.tls {
+            Some(tls) => server.tls(tls.clone()),
+            None => server,
+        };
         let running = self
             .runtime
             .handle
@@ -183,15 +200,19 @@ impl Plane {
     /// The environment of the proxy of the workload at an address of the mesh: as an operator sets
     /// it under a control plane.
     pub(crate) fn environment(&self, address: Ipv4Addr) -> Vec<(String, String)> {
-        let control = format!("https://{}", self.address);
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let control = format!("{scheme}://{}", self.address);
         let root = self.mesh.directory.join("root.pem");
-        let token = self.token_file();
+        let token = match self.tls {
+            Some(_) => self.token_file().to_str().unwrap().to_owned(),
+            None => self.token.lock().unwrap().clone(),
+        };
         let pairs = [
             ("XDS_ADDRESS", control.as_str()),
             ("CA_ADDRESS", control.as_str()),
             ("XDS_ROOT_CA", root.to_str().unwrap()),
             ("CA_ROOT_CA", root.to_str().unwrap()),
-            ("AUTH_TOKEN", token.to_str().unwrap()),
+            ("AUTH_TOKEN", token.as_str()),
         ];
         let local = ["LOCAL_XDS_PATH", "FAKE_CA", "MESH_DEV_CA_DIR"];
         let mut environment = self.mesh.environment(address);
@@ -268,6 +289,11 @@ pub(crate) fn workload(name: &str, address: Ipv4Addr) -> WorkloadSpec {
         cluster_id: "Kubernetes".into(),
         ..WorkloadSpec::default()
     }
+}
+
+/// What a proxy knows, as its administration shows it.
+pub(crate) fn dump(proxy: &Proxy) -> String {
+    proxy.http("GET", ADMIN, "/config_dump").1
 }
 
 /// Asks again until it is so.

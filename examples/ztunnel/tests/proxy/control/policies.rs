@@ -348,8 +348,10 @@ fn a_dry_run_changes_nothing_and_says_what_it_would_have_done() {
         .http("POST", crate::harness::ADMIN, "/logging?level=debug");
     assert_eq!(status, 200);
     assert!(reaches(&scene.client, scene.to()));
-    scene.server.log_any(|line| {
-        let text = line.to_string();
-        text.contains("ns/dry") && text.contains("dry")
+    let would = "dry-run: deny policy match: ns/dry";
+    let line = scene.server.log_line("policy decision", |line| {
+        let decision = line["decision"].as_str();
+        decision.is_some_and(|decision| decision.starts_with(would))
     });
+    assert_eq!(line["scope"], "rbac");
 }

@@ -3,8 +3,8 @@
 use mesh_core::model::WorkloadSpec;
 use mesh_xds::server::ServedResource;
 
-use super::plane::{ADDRESS, Plane, workload};
-use crate::harness::{ADMIN, READINESS, echo, finish, ping};
+use super::plane::{ADDRESS, Plane, dump, eventually, workload};
+use crate::harness::{READINESS, echo, finish, ping};
 
 /// A workload (field 1 of an address) with an address (field 3) of five bytes and a uid (field 20).
 fn bad() -> ServedResource {
@@ -52,9 +52,16 @@ fn one_bad_resource_among_a_thousand_is_named_and_harms_no_other() {
     }
     for proxy in [&client, &server] {
         assert_eq!(proxy.http("GET", READINESS, "/healthz/ready").0, 200);
-        let dump = proxy.http("GET", ADMIN, "/config_dump").1;
-        let dump: serde_json::Value = serde_json::from_str(&dump).unwrap();
+        let dump: serde_json::Value = serde_json::from_str(&dump(proxy)).unwrap();
         assert_eq!(dump["workloads"].as_array().unwrap().len(), 1002);
+        let line = proxy.log_line("resource rejected", |_| true);
+        let of = (&line["name"], &line["level"]);
+        assert_eq!(of, (&"bad".into(), &"warn".into()));
+        let metrics = proxy.metrics();
+        assert!(
+            metrics.contains("\nmesh_xds_resources_rejected_total 1\n"),
+            "{metrics}"
+        );
     }
     let mut stream = client.connect(plane.mesh.vip, 80);
     ping(&mut stream, b"hello").unwrap();
@@ -66,4 +73,54 @@ fn one_bad_resource_among_a_thousand_is_named_and_harms_no_other() {
     plane.discovery.remove(ADDRESS, "bad");
     let against = plane.acknowledged(&mut requests, ADDRESS, 2);
     assert_eq!(against, Vec::<String>::new());
+}
+
+#[test]
+fn a_file_and_a_control_plane_go_together() {
+    let plane = Plane::new();
+    let mesh = &plane.mesh;
+    let of_file = |uid: &str, name: &str, ip: &str| {
+        format!(
+            "- {{uid: {uid}, name: {name}, namespace: ns, workloadIps: [{ip}], services: {{}}}}\n"
+        )
+    };
+    let both = workload("both", [127, 0, 0, 10].into());
+    let text = [
+        "workloads:\n".to_owned(),
+        of_file("extra", "extra", "127.0.0.9"),
+        of_file(&both.uid, "of-file", "127.0.0.10"),
+    ];
+    mesh.write(&text.concat());
+    let file = mesh.file();
+    let more = [
+        ("LOCAL_XDS_PATH", file.to_str().unwrap()),
+        ("MESH_LOCAL_XDS_INTERVAL", "10ms"),
+    ];
+    let client = plane.proxy(mesh.client, &more);
+    let server = plane.proxy(mesh.server, &[]);
+    let all = dump(&client);
+    assert!(
+        all.contains("\"uid\": \"extra\"") && all.contains("\"cluster//Pod/ns/server-1\""),
+        "{all}"
+    );
+    // What the control plane says of the same workload counts, until it says nothing any more.
+    plane.discovery.put_workload(&both);
+    eventually("it is that of the control plane", || {
+        dump(&client).contains("\"name\": \"both-1\"")
+    });
+    plane.discovery.remove(ADDRESS, &both.uid);
+    eventually("it is that of the file", || {
+        dump(&client).contains("\"name\": \"of-file\"")
+    });
+    // The file changes, and nothing of the control plane goes with it.
+    mesh.write("{}");
+    eventually("what the file had is gone", || {
+        let all = dump(&client);
+        !all.contains("\"uid\": \"extra\"") && !all.contains("\"name\": \"of-file\"")
+    });
+    echo(mesh.server);
+    let mut stream = client.connect(mesh.vip, 80);
+    ping(&mut stream, b"hello").unwrap();
+    finish(stream);
+    drop(server);
 }
