@@ -65,6 +65,8 @@ impl<S: Apply<Batch>> Resources for Addresses<S> {
     fn apply(&mut self, change: Change) -> Applied {
         let mut batch = Batch::default();
         batch.removals = change.removed;
+        // Nearly all are workloads.
+        batch.workloads.reserve_exact(change.resources.len());
         let mut rejected = Vec::new();
         for incoming in change.resources {
             let name: Name = incoming.name.clone();

@@ -52,6 +52,7 @@ pub(super) struct Outcome {
 /// What is remembered of a resource while it is being applied.
 struct Arrival {
     name: Name,
+    is_new: bool,
     version: Version,
     aliases: Vec<String>,
 }
@@ -338,9 +339,11 @@ impl Kind {
                 }
             };
             let known = self.retained.get(&resource.name).cloned();
+            let is_new = known.is_none();
             let name = known.unwrap_or_else(|| resource.name.into());
             arrivals.push(Arrival {
                 name: name.clone(),
+                is_new,
                 version: Version::new(&resource.version),
                 aliases: resource.aliases,
             });
@@ -379,11 +382,14 @@ impl Kind {
     fn settle(&mut self, arrivals: Vec<Arrival>, rejected: &[Rejection], answers: &mut Answers) {
         let rejected: BTreeSet<&str> = rejected.iter().map(|r| &*r.name).collect();
         let on_demand = matches!(self.wanted, Wanted::OnDemand);
+        let new = arrivals.iter().filter(|arrival| arrival.is_new);
+        self.retained.reserve(new.count());
         for arrival in arrivals {
             let Arrival {
                 name,
                 version,
                 aliases,
+                ..
             } = arrival;
             if !rejected.contains(&*name) {
                 if on_demand && !self.is_subscribed(&name) {

@@ -48,6 +48,21 @@ impl Retained {
         self.find(name).is_some()
     }
 
+    /// Makes room for so many further names at once, unless they are few.
+    pub(super) fn reserve(&mut self, further: usize) {
+        let Self {
+            hasher,
+            index,
+            entries,
+        } = self;
+        if further <= entries.len() / 16 {
+            return;
+        }
+        entries.reserve_exact(further);
+        let rehash = |at: &u32| entry(entries, *at).map_or(0, |(name, _)| hasher.hash_one(name));
+        index.reserve(further, rehash);
+    }
+
     pub(super) fn insert(&mut self, name: &Name, version: Version) {
         let Self {
             hasher,
@@ -133,9 +148,13 @@ mod tests {
         #[test]
         fn it_holds_what_a_map_holds(
             edits in prop::collection::vec((0..40_u8, prop::option::of(0..3_u8)), 0..300),
+            room in prop::collection::vec((0..300_usize, 0..100_usize), 0..3),
         ) {
             let (mut retained, mut map) = (Retained::default(), BTreeMap::new());
-            for (name, version) in edits {
+            for (at, (name, version)) in edits.into_iter().enumerate() {
+                for (_, further) in room.iter().filter(|(when, _)| *when == at) {
+                    retained.reserve(*further);
+                }
                 let name = Name::from(format!("n{name}"));
                 if let Some(version) = version {
                     retained.insert(&name, Version::new(&version.to_string()));
