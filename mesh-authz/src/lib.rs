@@ -8,6 +8,7 @@
 //!   [`PolicyIndex::explain`] tells for each policy why.
 //! - [`claims`]: claims of a verified token, as policies and routes read them.
 //! - `jwt` (feature): verifying the tokens that carry them, and the keys for it.
+//! - `layer` (feature `tower`): tower layers that authenticate and authorize HTTP requests.
 //! - [`guard`]: live connections, which are decided again when policies or workloads change.
 //! - [`plain`]: the rules of evaluation as they are written down, for tests and as a yardstick.
 //!
@@ -52,6 +53,8 @@ mod invalid;
 pub mod jwt;
 #[cfg(feature = "kube")]
 pub mod kube;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod limits;
 pub mod plain;
 mod policy;
