@@ -11,7 +11,11 @@ fuzz_target!(|input: (&str, &str)| {
     };
     assert_eq!(template.as_str(), text);
     assert!(PathTemplate::is_template(text));
-    assert!(template.segments().any(|s| !matches!(s, TemplateSegment::Literal(_))));
+    assert!(
+        template
+            .segments()
+            .any(|s| !matches!(s, TemplateSegment::Literal(_)))
+    );
     assert!(text.starts_with(template.prefix()));
     let compat = template.matches(path, TemplateCharset::Compat);
     let all = template.matches(path, TemplateCharset::AnyButSlash);
