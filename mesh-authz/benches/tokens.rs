@@ -2,7 +2,12 @@
 //!
 //! `verified` is a whole request with a token of one of three algorithms; `refused` stops before the
 //! signature, at an expired token; `without` has no token at all.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
