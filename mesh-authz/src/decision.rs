@@ -1,7 +1,6 @@
 //! What is decided, and why.
 
 use std::fmt;
-use std::sync::Arc;
 
 use mesh_core::name::Name;
 
@@ -102,31 +101,43 @@ impl DryRun<'_> {
 /// A rule of a policy.
 #[derive(Clone, Copy)]
 pub struct RuleRef<'i> {
-    policy: &'i Arc<Policy>,
-    rule: usize,
+    policy: &'i Policy,
+    /// Where the rule begins in the policy.
+    place: u32,
 }
 
 impl<'i> RuleRef<'i> {
-    pub(crate) fn new(policy: &'i Arc<Policy>, rule: usize) -> Self {
-        Self { policy, rule }
+    pub(crate) fn new(policy: &'i Policy, place: u32) -> Self {
+        Self { policy, place }
     }
 
     /// The policy.
     #[must_use]
-    pub fn policy(&self) -> &'i Arc<Policy> {
+    pub fn policy(&self) -> &'i Policy {
         self.policy
     }
 
-    /// The place of the rule in the policy, from 0.
+    /// The place of the rule in the policy, from 0. It is counted when it is asked for.
     #[must_use]
     pub fn rule(&self) -> usize {
-        self.rule
+        self.policy.number_of(self.place)
+    }
+
+    /// The identifier that Istio has for the rule, such as `ns[shop]-policy[read]-rule[0]`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let (namespace, name) = (self.policy.namespace(), self.policy.name());
+        let id = format!("ns[{namespace}]-policy[{name}]-rule[{}]", self.rule());
+        match self.policy.provider() {
+            Some(provider) => format!("istio-ext-authz-{provider}-{id}"),
+            None => id,
+        }
     }
 }
 
 impl PartialEq for RuleRef<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.rule == other.rule && Arc::ptr_eq(self.policy, other.policy)
+        self.place == other.place && self.policy.is(other.policy)
     }
 }
 
@@ -141,7 +152,7 @@ impl fmt::Display for RuleRef<'_> {
 
 impl fmt::Debug for RuleRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}]", self.policy.key(), self.rule)
+        write!(f, "{}[{}]", self.policy.key(), self.rule())
     }
 }
 

@@ -2,16 +2,18 @@
 //!
 //! For people: it looks at each policy, and allocates.
 
-use std::fmt::Display;
-
 use mesh_core::model::Workload;
 use mesh_core::name::Name;
 
-use crate::connection::{Connection, Facts};
+use crate::connection::Connection;
 use crate::decision::{Decision, Verdict};
+use crate::facts::Facts;
 use crate::index::PolicyIndex;
-use crate::policy::{Clause, Field, Match, Policy, Rule, Values};
+use crate::policy::{Clause, Match, Policy, Rule};
 use crate::spec::{Action, Scope};
+use crate::truth::Truth;
+
+mod observed;
 
 /// What is decided about a connection, with what each policy says about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,18 +85,20 @@ impl PolicyIndex {
         limit: usize,
     ) -> Explanation {
         let decision = self.decide(workload, connection);
-        let facts = Facts::of(connection);
+        let facts = Facts::of(connection, None, self.semantics());
         let named = workload.authorization_policies();
         let applies = |policy: &Policy| match policy.scope() {
             Scope::Global => true,
             Scope::Namespace if policy.namespace() == workload.namespace().as_str() => true,
-            Scope::Namespace | Scope::WorkloadSelector => named.contains(policy.key()),
+            Scope::Namespace | Scope::WorkloadSelector => {
+                named.iter().any(|key| key == policy.key())
+            }
         };
         let relevant = self.policies().filter(|policy| applies(policy));
         let mut relevant: Vec<_> = relevant
             .map(|policy| {
-                let matched = policy.first_match(&facts);
-                let order = (policy.action() == Action::Allow, matched.is_none());
+                let matches = policy.truest(&facts).0 == Truth::True;
+                let order = (policy.action() != Action::Deny, !matches);
                 (order, policy.key(), policy)
             })
             .collect();
@@ -119,108 +123,62 @@ fn verdict(decision: &Decision<'_>) -> String {
 }
 
 fn report(policy: &Policy, facts: &Facts<'_>) -> PolicyReport {
+    let (truth, place) = policy.truest(facts);
+    let allows = policy.allows();
     PolicyReport {
-        key: policy.key().clone(),
+        key: policy.key().into(),
         scope: policy.scope(),
         action: policy.action(),
         dry_run: policy.dry_run(),
-        matched: policy.first_match(facts),
+        matched: (truth == Truth::True).then(|| policy.number_of(place)),
         rules: policy
             .rules()
-            .iter()
-            .map(|rule| report_rule(rule, facts))
+            .map(|(_, rule)| report_rule(rule, facts, allows))
             .collect(),
     }
 }
 
-fn report_rule(rule: &Rule, facts: &Facts<'_>) -> RuleReport {
-    let clauses = rule.clauses().iter().enumerate();
-    let failed = clauses.filter(|(_, clause)| !clause.matches(facts));
+fn report_rule(rule: Rule<'_>, facts: &Facts<'_>, allows: bool) -> RuleReport {
+    let clauses = rule.clauses().enumerate();
+    let failed = clauses.filter(|(_, clause)| clause.truth(facts, allows) != Truth::True);
     RuleReport {
-        matches: rule.matches(facts),
+        matches: rule.truth(facts, allows) == Truth::True,
         failed: failed
-            .flat_map(|(at, clause)| report_clause(at, clause, facts))
+            .flat_map(|(at, clause)| report_clause(at, clause, facts, allows))
             .collect(),
     }
 }
 
-fn report_clause(at: usize, clause: &Clause, facts: &Facts<'_>) -> Vec<FieldReport> {
-    let matches = clause.alternatives().iter().enumerate();
-    let reports = matches.flat_map(|(number, one)| {
+fn report_clause(
+    at: usize,
+    clause: Clause<'_>,
+    facts: &Facts<'_>,
+    allows: bool,
+) -> Vec<FieldReport> {
+    let reports = clause.matches().enumerate().flat_map(|(number, one)| {
         let place = format!("clauses[{at}].matches[{number}]");
-        report_match(&place, one, facts)
+        report_match(&place, one, facts, allows)
     });
     reports.collect()
 }
 
-fn report_match(place: &str, one: &Match, facts: &Facts<'_>) -> Vec<FieldReport> {
-    if one.fields().is_empty() {
+fn report_match(place: &str, one: Match<'_>, facts: &Facts<'_>, allows: bool) -> Vec<FieldReport> {
+    if one.is_empty() {
         return vec![FieldReport {
             place: place.to_owned(),
             found: "no field".to_owned(),
             expected: "a field".to_owned(),
         }];
     }
-    let failed = one.fields().iter().filter(|field| !field.agrees(facts));
-    let reports = failed.map(|field| {
-        let not = if field.excludes { "not_" } else { "" };
-        FieldReport {
-            place: format!("{place}.{not}{}", name(&field.values)),
-            found: found(&field.values, facts),
-            expected: expected(field),
-        }
+    let failed = one
+        .fields()
+        .filter(|field| field.truth(facts, allows) != Truth::True);
+    let reports = failed.map(|field| FieldReport {
+        place: format!("{place}.{}", observed::name(&field)),
+        found: observed::found(&field, facts),
+        expected: observed::expected(&field),
     });
     reports.collect()
-}
-
-fn name(values: &Values) -> &'static str {
-    match values {
-        Values::Namespaces(_) => "namespaces",
-        Values::Principals(_) => "principals",
-        Values::ServiceAccounts(_) => "service_accounts",
-        Values::SourceIps(_) => "source_ips",
-        Values::DestinationIps(_) => "destination_ips",
-        Values::DestinationPorts(_) => "destination_ports",
-    }
-}
-
-fn found(values: &Values, facts: &Facts<'_>) -> String {
-    let none = || "none".to_owned();
-    match values {
-        Values::Namespaces(_) => facts.namespace().map_or_else(none, str::to_owned),
-        Values::Principals(_) => facts
-            .principal()
-            .map_or_else(none, |text| String::from_utf8_lossy(text).into_owned()),
-        Values::ServiceAccounts(_) => facts
-            .account()
-            .map_or_else(none, |(namespace, name)| format!("{namespace}/{name}")),
-        Values::SourceIps(_) => facts.source.to_string(),
-        Values::DestinationIps(_) => facts.destination.to_string(),
-        Values::DestinationPorts(_) => facts.port.to_string(),
-    }
-}
-
-/// The most values that are listed.
-const SHOWN: usize = 20;
-
-fn expected(field: &Field) -> String {
-    let values = match &field.values {
-        Values::Namespaces(texts) | Values::Principals(texts) => list(&texts.to_spec()),
-        Values::ServiceAccounts(accounts) => list(&accounts.0),
-        Values::SourceIps(ranges) | Values::DestinationIps(ranges) => list(&ranges.0),
-        Values::DestinationPorts(ports) => list(&ports.0),
-    };
-    let which = if field.excludes { "none of" } else { "one of" };
-    format!("{which} {values}")
-}
-
-fn list<T: Display>(values: &[T]) -> String {
-    let shown: Vec<_> = values.iter().take(SHOWN).map(T::to_string).collect();
-    let more = values.len().saturating_sub(SHOWN);
-    if more > 0 {
-        return format!("{} and {more} more", shown.join(", "));
-    }
-    shown.join(", ")
 }
 
 #[cfg(test)]

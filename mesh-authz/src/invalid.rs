@@ -86,9 +86,9 @@ pub enum Problem {
     /// The path to a claim has no names, or an empty one.
     #[error("a claim needs a name")]
     ClaimPath,
-    /// A condition that this version cannot evaluate.
-    #[error("not supported")]
-    Unsupported,
+    /// Filter or key of a condition on metadata is empty.
+    #[error("metadata needs filter and key")]
+    MetadataKey,
     /// There is more of something than the [`Limits`](crate::Limits) allow.
     #[error("{found} {what}, at most {limit} are allowed")]
     TooMany {

@@ -46,6 +46,7 @@ pub mod claims;
 mod connection;
 mod decision;
 mod explain;
+mod facts;
 pub mod guard;
 mod index;
 mod invalid;
@@ -65,13 +66,14 @@ pub mod spec;
 pub mod store;
 mod target;
 mod trie;
+mod truth;
 
 pub use connection::Connection;
 pub use decision::{
     AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Undecided, Verdict,
 };
 pub use explain::{Explanation, FieldReport, PolicyReport, RuleReport};
-pub use index::PolicyIndex;
+pub use index::{PolicyIndex, Providers, Residual};
 pub use invalid::{InvalidPolicy, Problem};
 pub use limits::Limits;
 pub use policy::Policy;

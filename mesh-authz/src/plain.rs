@@ -4,12 +4,18 @@
 //! does not use it. Source: `istio.security.Authorization` and its evaluation in the node proxy of
 //! Istio, with the answer for policies that have not arrived.
 
-use ipnet::IpNet;
-use mesh_core::identity::SpiffeId;
+use std::collections::BTreeSet;
+
 use mesh_core::model::Workload;
+use mesh_core::name::Name;
 
 use crate::connection::Connection;
-use crate::spec::{Action, ClauseSpec, MatchSpec, PolicySpec, RuleSpec, Scope, StringMatch};
+use crate::request::Request;
+use crate::semantics::Semantics;
+use crate::spec::{Action, PolicySpec, Scope};
+use crate::target::PolicyTarget;
+
+mod one_match;
 
 /// What the policies say about a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +29,23 @@ pub enum PlainVerdict {
     DenyNoneAllowed,
     /// No DENY policy matches, and one that the workload names is not known.
     Undecided,
+    /// It depends on requests on the connection.
+    NeedsRequest,
+}
+
+/// What there is to compare with.
+struct PlainFacts<'a> {
+    connection: &'a Connection<'a>,
+    request: Option<&'a Request<'a>>,
+    semantics: Semantics,
+}
+
+/// Whether something matches; what is not known lies between.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum PlainTruth {
+    False,
+    Unknown,
+    True,
 }
 
 /// What is decided, and what policies that are not enforced say.
@@ -35,9 +58,11 @@ pub struct PlainDecision {
     pub dry_run_deny: bool,
     /// Whether one of the ALLOW policies that are not enforced matches; `None` without such.
     pub dry_run_allow: Option<bool>,
+    /// Whether an AUDIT policy matches.
+    pub audit: bool,
 }
 
-/// Decides by looking at each policy.
+/// Decides about a connection by looking at each policy.
 ///
 /// ```
 /// use mesh_authz::plain::{PlainVerdict, decide};
@@ -58,125 +83,140 @@ pub fn decide<'a>(
     workload: &Workload,
     connection: &Connection<'_>,
 ) -> PlainDecision {
+    let target = PolicyTarget::workload(workload);
+    let facts = PlainFacts {
+        connection,
+        request: None,
+        semantics: Semantics::default(),
+    };
+    decide_facts(policies, &target, &facts)
+}
+
+/// Decides about a request by looking at each policy.
+#[must_use]
+pub fn decide_request<'a>(
+    policies: impl IntoIterator<Item = &'a PolicySpec> + Clone,
+    target: &PolicyTarget<'_>,
+    connection: &Connection<'_>,
+    request: &Request<'_>,
+    semantics: Semantics,
+) -> PlainDecision {
+    let facts = PlainFacts {
+        connection,
+        request: Some(request),
+        semantics,
+    };
+    decide_facts(policies, target, &facts)
+}
+
+fn decide_facts<'a>(
+    policies: impl IntoIterator<Item = &'a PolicySpec> + Clone,
+    target: &PolicyTarget<'_>,
+    facts: &PlainFacts<'_>,
+) -> PlainDecision {
     let relevant = |action: Action, dry_run: bool| {
         policies.clone().into_iter().filter(move |policy| {
-            policy.action == action && policy.dry_run == dry_run && applies(policy, workload)
+            policy.action == action && policy.dry_run == dry_run && applies_to(policy, target)
         })
     };
+    // The greatest of what the policies say, `False` without any.
     let any = |action, dry_run| {
-        relevant(action, dry_run).any(|policy| matches_policy(policy, connection))
+        let all = relevant(action, dry_run).map(|policy| policy_truth(policy, facts));
+        all.max().unwrap_or(PlainTruth::False)
     };
     let exists = |action, dry_run| relevant(action, dry_run).next().is_some();
-    let missing = workload
-        .authorization_policies()
-        .iter()
-        .any(|key| !policies.clone().into_iter().any(|p| is_named(p, key)));
-    let verdict = if any(Action::Deny, false) {
+    let mut named = target.named.iter();
+    let missing = named.any(|key| !policies.clone().into_iter().any(|p| is_named(p, key)));
+    let deny = any(Action::Deny, false);
+    let allow = any(Action::Allow, false);
+    let custom = facts.request.is_none() && any(Action::Custom, false) > PlainTruth::False;
+    let verdict = if deny == PlainTruth::True {
         PlainVerdict::DenyExplicit
     } else if missing {
         PlainVerdict::Undecided
-    } else if !exists(Action::Allow, false) || any(Action::Allow, false) {
+    } else if deny == PlainTruth::Unknown || custom {
+        PlainVerdict::NeedsRequest
+    } else if !exists(Action::Allow, false) || allow == PlainTruth::True {
         PlainVerdict::Allow
+    } else if allow == PlainTruth::Unknown {
+        PlainVerdict::NeedsRequest
     } else {
         PlainVerdict::DenyNoneAllowed
     };
+    let true_of = |action, dry_run| any(action, dry_run) == PlainTruth::True;
     PlainDecision {
         verdict,
-        dry_run_deny: any(Action::Deny, true),
-        dry_run_allow: exists(Action::Allow, true).then(|| any(Action::Allow, true)),
+        dry_run_deny: true_of(Action::Deny, true),
+        dry_run_allow: exists(Action::Allow, true).then(|| true_of(Action::Allow, true)),
+        audit: true_of(Action::Audit, false),
     }
+}
+
+/// The external authorizers that are to be asked about a request, by their names.
+#[must_use]
+pub fn providers<'a>(
+    policies: impl IntoIterator<Item = &'a PolicySpec>,
+    target: &PolicyTarget<'_>,
+    connection: &Connection<'_>,
+    request: &Request<'_>,
+    semantics: Semantics,
+) -> BTreeSet<Name> {
+    let facts = PlainFacts {
+        connection,
+        request: Some(request),
+        semantics,
+    };
+    let custom = policies.into_iter().filter(|policy| {
+        policy.action == Action::Custom
+            && applies_to(policy, target)
+            && policy_truth(policy, &facts) == PlainTruth::True
+    });
+    custom
+        .filter_map(|policy| policy.provider.clone())
+        .collect()
 }
 
 /// Whether a policy applies to a workload.
 #[must_use]
 pub fn applies(policy: &PolicySpec, workload: &Workload) -> bool {
-    let named = || {
-        let keys = workload.authorization_policies().iter();
-        keys.into_iter().any(|key| is_named(policy, key))
-    };
-    match policy.scope {
-        Scope::Global => true,
-        Scope::Namespace => policy.namespace == *workload.namespace() || named(),
-        Scope::WorkloadSelector => named(),
-    }
+    applies_to(policy, &PolicyTarget::workload(workload))
+}
+
+fn applies_to(policy: &PolicySpec, target: &PolicyTarget<'_>) -> bool {
+    let named = target.named.iter().any(|key| is_named(policy, key));
+    named
+        || target.scopes.is_some_and(|namespace| match policy.scope {
+            Scope::Global => true,
+            Scope::Namespace => policy.namespace == *namespace,
+            Scope::WorkloadSelector => false,
+        })
 }
 
 fn is_named(policy: &PolicySpec, key: &str) -> bool {
     key.split_once('/') == Some((policy.namespace.as_str(), policy.name.as_str()))
 }
 
-/// Whether a policy matches a connection.
+/// Whether a policy matches a connection, whatever the requests on it.
 #[must_use]
 pub fn matches_policy(policy: &PolicySpec, connection: &Connection<'_>) -> bool {
-    policy
-        .rules
-        .iter()
-        .any(|rule| matches_rule(rule, connection))
-}
-
-fn matches_rule(rule: &RuleSpec, connection: &Connection<'_>) -> bool {
-    rule.clauses
-        .iter()
-        .all(|clause| matches_clause(clause, connection))
-}
-
-fn matches_clause(clause: &ClauseSpec, connection: &Connection<'_>) -> bool {
-    let mut matches = clause.matches.iter();
-    clause.matches.is_empty() || matches.any(|one| matches_match(one, connection))
-}
-
-fn matches_match(one: &MatchSpec, connection: &Connection<'_>) -> bool {
-    let identity = connection.identity;
-    let namespace = identity.map_or("", |id| id.namespace());
-    let principal = identity.map(principal);
-    let principal = principal.as_deref().unwrap_or("");
-    let port = connection.destination.port();
-    *one != MatchSpec::default()
-        && field(&one.namespaces, &one.not_namespaces, |text| {
-            identity.is_some() && text.matches(namespace)
-        })
-        && field(
-            &one.principals,
-            &one.not_principals,
-            |text: &StringMatch| identity.is_some() && text.matches(principal),
-        )
-        && field(
-            &one.service_accounts,
-            &one.not_service_accounts,
-            |account| {
-                identity.is_some_and(|id| {
-                    account.namespace == *id.namespace()
-                        && account.service_account == *id.service_account()
-                })
-            },
-        )
-        && field(&one.source_ips, &one.not_source_ips, |net| {
-            contains(net, connection.source)
-        })
-        && field(&one.destination_ips, &one.not_destination_ips, |net| {
-            contains(net, connection.destination.ip())
-        })
-        && field(
-            &one.destination_ports,
-            &one.not_destination_ports,
-            |wanted| *wanted == port,
-        )
-}
-
-fn field<T>(wanted: &[T], excluded: &[T], fits: impl Fn(&T) -> bool) -> bool {
-    (wanted.is_empty() || wanted.iter().any(&fits)) && !excluded.iter().any(&fits)
-}
-
-fn principal(id: &SpiffeId) -> String {
-    let text = id.to_string();
-    text.strip_prefix("spiffe://").unwrap_or(&text).to_owned()
-}
-
-/// A range of IPv4-mapped addresses is one of IPv4 addresses.
-fn contains(net: &IpNet, ip: std::net::IpAddr) -> bool {
-    let mapped = match ip {
-        std::net::IpAddr::V4(v4) => IpNet::from(std::net::IpAddr::V6(v4.to_ipv6_mapped())),
-        std::net::IpAddr::V6(_) => IpNet::from(ip),
+    let facts = PlainFacts {
+        connection,
+        request: None,
+        semantics: Semantics::default(),
     };
-    net.contains(&ip) || net.prefix_len() >= 96 && net.contains(&mapped)
+    policy_truth(policy, &facts) == PlainTruth::True
+}
+
+/// A policy, a rule and a clause are as true as the truest or the least true of their parts.
+fn policy_truth(policy: &PolicySpec, facts: &PlainFacts<'_>) -> PlainTruth {
+    let allows = policy.action == Action::Allow;
+    let rules = policy.rules.iter().map(|rule| {
+        let clauses = rule.clauses.iter().map(|clause| {
+            let matches = clause.matches.iter();
+            let matches = matches.map(|one| one_match::truth(one, facts, allows));
+            matches.max().unwrap_or(PlainTruth::True)
+        });
+        clauses.min().unwrap_or(PlainTruth::True)
+    });
+    rules.max().unwrap_or(PlainTruth::False)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::HeaderMap;
+use mesh_core::target::Target;
 
 use crate::claims::VerifiedClaims;
 
@@ -15,6 +16,8 @@ use crate::claims::VerifiedClaims;
 pub struct Request<'a> {
     /// Method, as it was sent.
     pub method: &'a str,
+    /// Path and query, normalised; `None` for a CONNECT.
+    pub target: Option<&'a Target<'a>>,
     /// Authority with its port, as it is forwarded.
     pub host: &'a str,
     /// Header lines.
@@ -31,11 +34,19 @@ impl<'a> Request<'a> {
     pub fn new(method: &'a str, host: &'a str, headers: &'a HeaderMap) -> Self {
         Self {
             method,
+            target: None,
             host,
             headers,
             claims: None,
             metadata: &NoMetadata,
         }
+    }
+
+    /// With the target, the one that is forwarded.
+    #[must_use]
+    pub fn with_target(self, target: &'a Target<'a>) -> Self {
+        let target = Some(target);
+        Self { target, ..self }
     }
 
     /// With the claims of its token.

@@ -26,4 +26,5 @@ pub use request::{
     ClaimMatch, HeaderMatch, InvalidPath, MetadataMatch, PathMatch, RequestPrincipalMatch,
 };
 pub use template::{InvalidTemplate, PathTemplate, TemplateCharset, TemplateSegment};
+pub(crate) use template::{template_matches, template_prefix};
 pub use values::{ServiceAccountMatch, StringMatch, cidr, port};

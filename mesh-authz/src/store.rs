@@ -17,6 +17,7 @@ use crate::index::PolicyIndex;
 use crate::invalid::InvalidPolicy;
 use crate::limits::Limits;
 use crate::policy::Policy;
+use crate::semantics::Semantics;
 use crate::spec::PolicySpec;
 
 /// What a batch did.
@@ -63,7 +64,13 @@ impl PolicyStore {
     /// An empty store.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
-        let index = PolicyIndex::default();
+        Self::with_semantics(limits, Semantics::default())
+    }
+
+    /// An empty store whose policies have this meaning where there is a choice.
+    #[must_use]
+    pub fn with_semantics(limits: Limits, semantics: Semantics) -> Self {
+        let index = PolicyIndex::new(semantics);
         Self {
             publisher: watch::channel(index.clone()).0,
             index: Mutex::new(index),
@@ -109,7 +116,8 @@ impl PolicyStore {
         let mut applied = Applied::default();
         let keys: HashSet<Name> = policies.iter().map(PolicySpec::key).collect();
         let known = index.policies().map(|policy| policy.key());
-        let gone: Vec<_> = known.filter(|key| !keys.contains(*key)).cloned().collect();
+        let gone = known.filter(|key| !keys.contains(*key)).map(Name::from);
+        let gone: Vec<_> = gone.collect();
         for key in gone {
             applied.removed += usize::from(index.remove(&key).is_some());
         }
@@ -121,7 +129,7 @@ impl PolicyStore {
 
     fn upsert(&self, index: &mut PolicyIndex, spec: &PolicySpec, applied: &mut Applied) {
         let policy = match Policy::new(spec, &self.limits, index.next_version()) {
-            Ok(policy) => Arc::new(policy),
+            Ok(policy) => policy,
             Err(invalid) => return applied.rejected.push(invalid),
         };
         let known = index.policy(policy.key());

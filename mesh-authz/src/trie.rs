@@ -15,7 +15,6 @@ const BITS: u32 = 6;
 #[derive(Clone)]
 pub(crate) struct Trie<V> {
     root: Branch<V>,
-    len: usize,
 }
 
 // Invariant: `children` has one item for each bit of `bitmap`, in order of the bits.
@@ -49,7 +48,6 @@ impl<V> Default for Trie<V> {
     fn default() -> Self {
         Self {
             root: Branch::default(),
-            len: 0,
         }
     }
 }
@@ -64,11 +62,6 @@ impl<V> Default for Branch<V> {
 }
 
 impl<V> Trie<V> {
-    /// The number of values.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// The values under a hash.
     pub(crate) fn get(&self, hash: u64) -> &[V] {
         let (mut branch, mut shift) = (&self.root, 0);
@@ -83,20 +76,6 @@ impl<V> Trie<V> {
             }
             shift += BITS;
         }
-    }
-
-    /// All values, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &V> {
-        self.leaves().flat_map(|leaf| leaf.values.as_slice())
-    }
-
-    /// All hashes, in no particular order.
-    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> {
-        self.leaves().map(|leaf| leaf.hash)
-    }
-
-    fn leaves(&self) -> Leaves<'_, V> {
-        Leaves(vec![self.root.children.iter()])
     }
 }
 
@@ -124,25 +103,6 @@ impl<V> Values<V> {
         match self {
             Self::One(value) => std::slice::from_ref(value),
             Self::Many(values) => values,
-        }
-    }
-}
-
-/// The leaves of a trie: what is left of each branch on the way to the next.
-struct Leaves<'a, V>(Vec<std::slice::Iter<'a, Child<V>>>);
-
-impl<'a, V> Iterator for Leaves<'a, V> {
-    type Item = &'a Leaf<V>;
-
-    fn next(&mut self) -> Option<&'a Leaf<V>> {
-        loop {
-            match self.0.last_mut()?.next() {
-                Some(Child::Leaf(leaf)) => return Some(leaf),
-                Some(Child::Branch(branch)) => self.0.push(branch.children.iter()),
-                None => {
-                    self.0.pop();
-                }
-            }
         }
     }
 }

@@ -310,7 +310,7 @@ fn dry_run_is_reported_and_never_enforced() {
         assert_eq!(decision.dry_run.would_deny(), would_deny, "{name}");
         if name == "deny" {
             let rule = decision.dry_run.deny.unwrap();
-            assert_eq!((rule.policy().key().as_str(), rule.rule()), ("shop/d", 0));
+            assert_eq!((rule.policy().key(), rule.rule()), ("shop/d", 0));
         }
         if name == "allow that hits alone" {
             assert!(matches!(decision.dry_run.allow, DryRunAllow::Matched(_)));
@@ -336,7 +336,7 @@ fn a_decision_names_policy_and_rule() {
     let DenyReason::Explicit(found) = reason else {
         panic!("by a policy")
     };
-    assert_eq!((found.rule(), found.policy().key().as_str()), (1, "shop/d"));
+    assert_eq!((found.rule(), found.policy().key()), (1, "shop/d"));
 
     let allowing = store(&[with_rules("shop/a", Scope::Global, Action::Allow, rules)]).index();
     let Verdict::Allow(AllowReason::Matched(found)) =

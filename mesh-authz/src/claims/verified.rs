@@ -98,6 +98,21 @@ impl VerifiedClaims {
         }
     }
 
+    /// [`strings`](Self::strings) by the names of a path one after the other.
+    pub(crate) fn strings_below<'p>(&self, mut path: impl Iterator<Item = &'p str>) -> Strings<'_> {
+        let Some(first) = path.next() else {
+            return Strings::none();
+        };
+        let mut rest = path.peekable();
+        if rest.peek().is_none() {
+            return self.top(first);
+        }
+        let value = rest.try_fold(self.claims.get(first), |value, name| {
+            value.map(|value| value.as_object().and_then(|object| object.get(name)))
+        });
+        value.flatten().map_or(Strings::none(), Strings::of)
+    }
+
     /// The claim at `path` as the token has it; nothing is split. An empty path gives nothing.
     #[must_use]
     pub fn value(&self, path: &[Name]) -> Option<&Value> {

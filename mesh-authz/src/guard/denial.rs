@@ -1,11 +1,10 @@
 //! Reasons that outlive the index they come from.
 
 use std::fmt;
-use std::sync::Arc;
 
 use mesh_core::name::Name;
 
-use crate::decision::{DenyReason, DryRun, DryRunAllow, RuleRef, Undecided};
+use crate::decision::{DenyReason, DryRun, DryRunAllow, RuleRef};
 use crate::policy::Policy;
 
 /// A rule that matched.
@@ -13,7 +12,7 @@ use crate::policy::Policy;
 #[non_exhaustive]
 pub struct MatchedRule {
     /// The policy, as it was.
-    pub policy: Arc<Policy>,
+    pub policy: Policy,
     /// The place of the rule in the policy, from 0.
     pub rule: usize,
 }
@@ -105,11 +104,14 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Explicit(rule) => {
-                DenyReason::Explicit(RuleRef::new(&rule.policy, rule.rule)).fmt(f)
+                write!(f, "explicitly denied by: {rule}")
             }
             Self::NoneAllowed => DenyReason::NoneAllowed.fmt(f),
             Self::NeedsRequest(rule) => {
-                Undecided::NeedsRequest(RuleRef::new(&rule.policy, rule.rule)).fmt(f)
+                write!(
+                    f,
+                    "policy {rule} is about requests, which are not seen here"
+                )
             }
             Self::MissingPolicy { key } => write!(f, "policy {key} has not arrived"),
         }

@@ -1,121 +1,141 @@
-//! The decision about one connection.
+//! The decision about one connection, or one request on it.
 
 use mesh_core::model::Workload;
 use mesh_core::name::Name;
 
-use super::rules::RuleIndex;
-use super::scope::ScopeIndex;
-use super::snapshot::{Known, PolicyIndex};
-use crate::connection::{Connection, Facts};
+use super::asked::{Applying, Said};
+use super::scope::Kind;
+use super::snapshot::PolicyIndex;
+use crate::connection::Connection;
 use crate::decision::{
     AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Undecided, Verdict,
 };
-use crate::spec::Action;
+use crate::facts::Facts;
+use crate::request::Request;
+use crate::target::PolicyTarget;
 
 impl PolicyIndex {
-    /// Decides about a connection to a workload. Allocates nothing.
+    /// Decides about a connection to a workload. Allocates nothing, unless an identity has more
+    /// than 512 bytes.
     ///
     /// The policies of all workloads, of the workload's namespace and those that the workload
     /// names count. In this order: a DENY that matches denies; a policy that the workload names and
-    /// that is not known leaves it undecided; without any ALLOW it is allowed; an ALLOW that
-    /// matches allows; anything else is denied.
+    /// that is not known leaves it undecided; so does a DENY that may match a request on the
+    /// connection, and a CUSTOM; without any ALLOW it is allowed; an ALLOW that matches allows; one
+    /// that may match a request leaves it undecided; anything else is denied.
     ///
-    /// When several rules match, any of them may be the reason.
+    /// When several rules match, any of them may be the reason; see
+    /// [`reported`](Self::reported).
     pub fn decide<'i>(
         &'i self,
         workload: &'i Workload,
         connection: &Connection<'_>,
     ) -> Decision<'i> {
-        let facts = Facts::of(connection);
-        let mut named = Named::default();
-        for key in workload.authorization_policies() {
-            match self.known(key) {
-                Some(known) => named.add(self, known, &facts),
-                None => named.missing = named.missing.or(Some(key)),
-            }
-        }
-        let scopes = [Some(&self.global), self.namespace(workload.namespace())];
-        let find = |rules: fn(&ScopeIndex) -> &RuleIndex| {
-            let mut scopes = scopes.iter().flatten();
-            scopes.find_map(|scope| rules(scope).find(&self.keys, &facts))
-        };
-        let exists = |rules: fn(&ScopeIndex) -> &RuleIndex| {
-            let mut scopes = scopes.iter().flatten();
-            scopes.any(|scope| rules(scope).policies() > 0)
-        };
-        let allows = named.allow.exist || exists(|scope| &scope.allow);
-        let verdict = if let Some(rule) = named.deny.matched.or_else(|| find(|s| &s.deny)) {
-            Verdict::Deny(DenyReason::Explicit(rule))
-        } else if let Some(missing) = named.missing {
-            Verdict::Undecided(Undecided::MissingPolicy(missing))
-        } else if !allows {
-            Verdict::Allow(AllowReason::NoAllowPolicies)
-        } else if let Some(rule) = named.allow.matched.or_else(|| find(|s| &s.allow)) {
-            Verdict::Allow(AllowReason::Matched(rule))
-        } else {
-            Verdict::Deny(DenyReason::NoneAllowed)
-        };
-        let dry_run_allow = || {
-            if !named.dry_run_allow.exist && !exists(|s| &s.dry_run_allow) {
-                return DryRunAllow::None;
-            }
-            let matched = named.dry_run_allow.matched;
-            match matched.or_else(|| find(|s| &s.dry_run_allow)) {
-                Some(rule) => DryRunAllow::Matched(rule),
-                None if allows => DryRunAllow::NotMatched,
-                None => DryRunAllow::WouldDeny,
-            }
-        };
-        let dry_run = DryRun {
-            deny: named
-                .dry_run_deny
-                .matched
-                .or_else(|| find(|s| &s.dry_run_deny)),
-            allow: dry_run_allow(),
-        };
-        Decision {
-            verdict,
-            dry_run,
-            audit: None,
-        }
+        let facts = Facts::of(connection, None, self.semantics);
+        let applying = Applying::new(self, &PolicyTarget::workload(workload));
+        conclude(&applying, applying.missing(), false, |kind| {
+            applying.ask(kind, &facts)
+        })
+    }
+
+    /// Decides about a request on a connection. Allocates nothing, unless an identity has more than
+    /// 512 bytes or a host has letters in upper case.
+    ///
+    /// The order is that of [`decide`](Self::decide); nothing is left undecided but for a policy
+    /// that is not known. CUSTOM policies do not count here: ask whom
+    /// [`providers`](Self::providers) names first, and deny when one of them does.
+    ///
+    /// ```
+    /// use mesh_authz::spec::{Action, MatchSpec, PolicySpec, RuleSpec, Scope, StringMatch};
+    /// use mesh_authz::store::{PolicyStore, Update};
+    /// use mesh_authz::{Connection, PolicyTarget, Request, Verdict};
+    ///
+    /// let mut policy = PolicySpec::new("shop", "read", Scope::WorkloadSelector, Action::Allow);
+    /// policy.rules.push(RuleSpec::of(MatchSpec {
+    ///     methods: vec![StringMatch::exact("GET")?],
+    ///     ..MatchSpec::default()
+    /// }));
+    /// let store = PolicyStore::new();
+    /// assert!(store.apply(vec![Update::Upsert(policy)]).rejected.is_empty());
+    ///
+    /// let named = ["shop/read".into()];
+    /// let target = PolicyTarget::named(&named);
+    /// let connection = Connection::new("10.0.0.1".parse()?, None, "10.0.0.2:80".parse()?);
+    /// let headers = http::HeaderMap::new();
+    /// let index = store.index();
+    /// let get = Request::new("GET", "shop.example", &headers);
+    /// let verdict = index.decide_request(&target, &connection, &get).verdict;
+    /// assert!(matches!(verdict, Verdict::Allow(_)));
+    /// let put = Request::new("PUT", "shop.example", &headers);
+    /// let verdict = index.decide_request(&target, &connection, &put).verdict;
+    /// assert!(matches!(verdict, Verdict::Deny(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn decide_request<'i>(
+        &'i self,
+        target: &PolicyTarget<'i>,
+        connection: &Connection<'_>,
+        request: &Request<'_>,
+    ) -> Decision<'i> {
+        let facts = Facts::of(connection, Some(request), self.semantics);
+        let applying = Applying::new(self, target);
+        conclude(&applying, applying.missing(), true, |kind| {
+            applying.ask(kind, &facts)
+        })
     }
 }
 
-/// What the policies say that the workload names.
-#[derive(Default)]
-struct Named<'i> {
-    deny: Said<'i>,
-    allow: Said<'i>,
-    dry_run_deny: Said<'i>,
-    dry_run_allow: Said<'i>,
+/// What the policies of all kinds come to.
+pub(super) fn conclude<'i>(
+    applying: &Applying<'i>,
     missing: Option<&'i Name>,
+    request: bool,
+    ask: impl Fn(Kind) -> Said,
+) -> Decision<'i> {
+    let rule = |said: &Said| said.matches().and_then(|id| applying.rule(id));
+    let may = |said: &Said| said.may_match().and_then(|id| applying.rule(id));
+    let deny = ask(Kind::Deny);
+    let allow = ask(Kind::Allow);
+    let needs_request = || {
+        let custom = || may(&ask(Kind::Custom)).filter(|_| !request);
+        may(&deny).or_else(custom)
+    };
+    let verdict = if let Some(rule) = rule(&deny) {
+        Verdict::Deny(DenyReason::Explicit(rule))
+    } else if let Some(key) = missing {
+        Verdict::Undecided(Undecided::MissingPolicy(key))
+    } else if let Some(rule) = needs_request() {
+        Verdict::Undecided(Undecided::NeedsRequest(rule))
+    } else if !allow.exist {
+        Verdict::Allow(AllowReason::NoAllowPolicies)
+    } else if let Some(rule) = rule(&allow) {
+        Verdict::Allow(AllowReason::Matched(rule))
+    } else if let Some(rule) = may(&allow) {
+        Verdict::Undecided(Undecided::NeedsRequest(rule))
+    } else {
+        Verdict::Deny(DenyReason::NoneAllowed)
+    };
+    Decision {
+        verdict,
+        dry_run: DryRun {
+            deny: rule(&ask(Kind::DryRunDeny)),
+            allow: dry_run_allow(&ask(Kind::DryRunAllow), allow.exist, rule),
+        },
+        audit: rule(&ask(Kind::Audit)),
+    }
 }
 
-/// What the policies of one kind say.
-#[derive(Default)]
-struct Said<'i> {
-    exist: bool,
-    matched: Option<RuleRef<'i>>,
-}
-
-impl<'i> Named<'i> {
-    fn add(&mut self, index: &'i PolicyIndex, known: &'i Known, facts: &Facts<'_>) {
-        let policy = &known.policy;
-        let said = match (policy.action(), policy.dry_run()) {
-            (Action::Deny, false) => &mut self.deny,
-            (_, false) => &mut self.allow,
-            (Action::Deny, true) => &mut self.dry_run_deny,
-            (_, true) => &mut self.dry_run_allow,
-        };
-        said.exist = true;
-        if said.matched.is_none() {
-            said.matched = match &known.rules {
-                Some(rules) => rules.find(&index.keys, facts),
-                None => {
-                    let rule = policy.first_match(facts);
-                    rule.map(|rule| RuleRef::new(policy, rule))
-                }
-            };
-        }
+fn dry_run_allow<'i>(
+    said: &Said,
+    allows: bool,
+    rule: impl Fn(&Said) -> Option<RuleRef<'i>>,
+) -> DryRunAllow<'i> {
+    if !said.exist {
+        return DryRunAllow::None;
+    }
+    match rule(said) {
+        Some(rule) => DryRunAllow::Matched(rule),
+        None if allows || said.may_match().is_some() => DryRunAllow::NotMatched,
+        None => DryRunAllow::WouldDeny,
     }
 }

@@ -1,206 +1,190 @@
-//! What is looked up in an index: a part of a connection on one side, a value of a rule on the
-//! other.
+//! What is looked up in an index: a part of a connection or a request.
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use mesh_core::name::Name;
 
 use super::keys::Keys;
-use crate::connection::Facts;
-use crate::policy::{Texts, Values};
+use crate::facts::Facts;
+use crate::policy::{Dimension, SEPARATOR, header_lines};
 
-/// A part of a connection. Lengths of texts are in bytes, those of ranges in bits.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) enum Probe {
-    DestinationPort,
-    Destination4(u8),
-    Destination6(u8),
-    Source4(u8),
-    Source6(u8),
-    ServiceAccount,
-    Namespace(Part),
-    Principal(Part),
+/// A part of a connection or of a request.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Probe {
+    pub(super) dimension: Dimension,
+    /// Of a header or a claim.
+    pub(super) name: Name,
+    pub(super) part: Part,
 }
 
-/// A part of a text.
+/// A part of a text or an address. Lengths of texts are in bytes, those of addresses in bits.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) enum Part {
-    /// Whether there is a text.
+    /// Whether there is something.
     Presence,
     All,
     First(u16),
     Last(u16),
-}
-
-/// What values are compared with; the place of it in tables.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Dimension {
-    DestinationPort,
-    Destination,
-    Source,
-    ServiceAccount,
-    Namespace,
-    Principal,
-}
-
-impl Dimension {
-    /// How many there are.
-    pub(super) const COUNT: usize = 6;
-
-    pub(super) fn of(values: &Values) -> Self {
-        match values {
-            Values::Namespaces(_) => Self::Namespace,
-            Values::Principals(_) => Self::Principal,
-            Values::ServiceAccounts(_) => Self::ServiceAccount,
-            Values::SourceIps(_) => Self::Source,
-            Values::DestinationIps(_) => Self::Destination,
-            Values::DestinationPorts(_) => Self::DestinationPort,
-        }
-    }
-}
-
-impl Probe {
-    pub(super) fn dimension(self) -> Dimension {
-        match self {
-            Self::DestinationPort => Dimension::DestinationPort,
-            Self::Destination4(_) | Self::Destination6(_) => Dimension::Destination,
-            Self::Source4(_) | Self::Source6(_) => Dimension::Source,
-            Self::ServiceAccount => Dimension::ServiceAccount,
-            Self::Namespace(_) => Dimension::Namespace,
-            Self::Principal(_) => Dimension::Principal,
-        }
-    }
-
-    /// The key of this part of a connection; `None` when the connection has no such part.
-    pub(super) fn key(self, keys: &Keys, facts: &Facts<'_>) -> Option<u64> {
-        match self {
-            Self::DestinationPort => Some(keys.value(self, facts.port)),
-            Self::Destination4(bits) => self.key_v4(keys, facts.destination, bits),
-            Self::Source4(bits) => self.key_v4(keys, facts.source, bits),
-            Self::Destination6(bits) => self.key_v6(keys, facts.destination, bits),
-            Self::Source6(bits) => self.key_v6(keys, facts.source, bits),
-            Self::ServiceAccount => facts.account().map(|account| keys.value(self, account)),
-            Self::Namespace(part) => {
-                let text = part.of(facts.namespace()?.as_bytes())?;
-                Some(keys.value(self, text))
-            }
-            Self::Principal(part) => {
-                let text = part.of(facts.principal()?)?;
-                Some(keys.value(self, text))
-            }
-        }
-    }
-
-    fn key_v4(self, keys: &Keys, ip: IpAddr, bits: u8) -> Option<u64> {
-        match ip {
-            IpAddr::V4(ip) => {
-                let mask = !u32::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
-                Some(keys.value(self, ip.to_bits() & mask))
-            }
-            IpAddr::V6(_) => None,
-        }
-    }
-
-    fn key_v6(self, keys: &Keys, ip: IpAddr, bits: u8) -> Option<u64> {
-        match ip {
-            IpAddr::V6(ip) => {
-                let mask = !u128::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
-                Some(keys.value(self, ip.to_bits() & mask))
-            }
-            IpAddr::V4(_) => None,
-        }
-    }
+    Bits4(u8),
+    Bits6(u8),
+    /// The issuer of a token, whatever the subject.
+    Issuer,
 }
 
 impl Part {
-    fn of(self, text: &[u8]) -> Option<&[u8]> {
+    fn code(self) -> u64 {
         match self {
-            Self::Presence => (!text.is_empty()).then_some(&[]),
+            Self::Presence => 1,
+            Self::All => 2,
+            Self::First(length) => 3 | u64::from(length) << 8,
+            Self::Last(length) => 4 | u64::from(length) << 8,
+            Self::Bits4(length) => 5 | u64::from(length) << 8,
+            Self::Bits6(length) => 6 | u64::from(length) << 8,
+            Self::Issuer => 7,
+        }
+    }
+
+    /// The part of a text; `None` for a text that has no such part.
+    pub(super) fn of(self, text: &[u8]) -> Option<&[u8]> {
+        match self {
+            Self::Presence => Some(&[]),
             Self::All => Some(text),
             Self::First(length) => text.get(..usize::from(length)),
             Self::Last(length) => {
                 let start = text.len().checked_sub(usize::from(length))?;
                 text.get(start..)
             }
+            Self::Bits4(_) | Self::Bits6(_) | Self::Issuer => None,
         }
     }
 }
 
-/// Calls `visit` with probe and key of each value: a connection fits one of the values exactly when
-/// one of the probes finds that key.
-pub(super) fn each_value(keys: &Keys, values: &Values, mut visit: impl FnMut(Probe, u64)) {
-    match values {
-        Values::Namespaces(texts) => each_text(keys, texts, Probe::Namespace, visit),
-        Values::Principals(texts) => each_text(keys, texts, Probe::Principal, visit),
-        Values::ServiceAccounts(accounts) => {
-            for account in &accounts.0 {
-                let probe = Probe::ServiceAccount;
-                let parts = (account.namespace.as_str(), account.service_account.as_str());
-                visit(probe, keys.value(probe, parts));
-            }
-        }
-        Values::SourceIps(ranges) => {
-            each_range(keys, &ranges.0, Probe::Source4, Probe::Source6, visit);
-        }
-        Values::DestinationIps(ranges) => {
-            let (v4, v6) = (Probe::Destination4, Probe::Destination6);
-            each_range(keys, &ranges.0, v4, v6, visit);
-        }
-        Values::DestinationPorts(ports) => {
-            for port in &ports.0 {
-                let probe = Probe::DestinationPort;
-                visit(probe, keys.value(probe, *port));
-            }
-        }
-    }
-}
-
-fn each_text(
+/// The number that stands for a value in tables.
+pub(super) fn tag(
     keys: &Keys,
-    texts: &Texts,
-    probe: impl Fn(Part) -> Probe,
-    mut visit: impl FnMut(Probe, u64),
-) {
-    let mut visit = |part, text: &[u8]| {
-        let probe = probe(part);
-        visit(probe, keys.value(probe, text));
-    };
-    if texts.presence {
-        visit(Part::Presence, &[]);
+    dimension: Dimension,
+    name: &str,
+    part: Part,
+    value: (&[u8], &[u8]),
+) -> u32 {
+    let mut kind = part.code() | u64::from(dimension.code()) << 3;
+    if dimension.is_named() {
+        kind ^= keys.number(0, name.as_bytes(), &[]) << 24;
     }
-    for text in &texts.exact {
-        visit(Part::All, text.as_bytes());
-    }
-    // A part that is longer than any connection has needs no key.
-    for text in &texts.prefixes {
-        if let Ok(length) = u16::try_from(text.len()) {
-            visit(Part::First(length), text.as_bytes());
+    keys.tag(kind, value.0, value.1)
+}
+
+/// The first bits of an address.
+pub(super) fn network(ip: IpAddr, part: Part) -> Option<([u8; 16], usize)> {
+    let mut bytes = [0; 16];
+    match (ip, part) {
+        (IpAddr::V4(ip), Part::Bits4(bits)) => {
+            let mask = !u32::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
+            let masked = (ip.to_bits() & mask).to_be_bytes();
+            bytes.get_mut(..4)?.copy_from_slice(&masked);
+            Some((bytes, 4))
         }
-    }
-    for text in &texts.suffixes {
-        if let Ok(length) = u16::try_from(text.len()) {
-            visit(Part::Last(length), text.as_bytes());
+        (IpAddr::V6(ip), Part::Bits6(bits)) => {
+            let mask = !u128::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
+            Some(((ip.to_bits() & mask).to_be_bytes(), 16))
         }
+        _ => None,
     }
 }
 
-fn each_range(
-    keys: &Keys,
-    ranges: &[IpNet],
-    v4: impl Fn(u8) -> Probe,
-    v6: impl Fn(u8) -> Probe,
-    mut visit: impl FnMut(Probe, u64),
-) {
-    for range in ranges {
-        match range {
-            IpNet::V4(range) => {
-                let probe = v4(range.prefix_len());
-                visit(probe, keys.value(probe, range.network().to_bits()));
+impl Probe {
+    /// Whether it is of the same field of connections and requests.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.dimension == other.dimension && self.name == other.name
+    }
+
+    /// Whether some values may be compared with other parts than others.
+    pub(super) fn is_vague(&self) -> bool {
+        matches!(self.dimension, Dimension::Host | Dimension::Header)
+    }
+
+    /// Calls `visit` with the number of each such part that there is.
+    ///
+    /// `certain`: only of parts that values are compared with whatever the meaning of policies;
+    /// else of all that they may be compared with.
+    pub(super) fn each(
+        &self,
+        keys: &Keys,
+        facts: &Facts<'_>,
+        certain: bool,
+        mut visit: impl FnMut(u32),
+    ) {
+        let part = self.part;
+        let mut value = |value: (&[u8], &[u8])| {
+            visit(tag(keys, self.dimension, &self.name, part, value));
+        };
+        let mut text = |found: Option<&[u8]>, empty: bool| {
+            let found = found.filter(|text| empty || !text.is_empty() || part != Part::Presence);
+            if let Some(text) = found.and_then(|text| part.of(text)) {
+                value((text, &[]));
             }
-            IpNet::V6(range) => {
-                let probe = v6(range.prefix_len());
-                visit(probe, keys.value(probe, range.network().to_bits()));
+        };
+        let request = facts.request;
+        match self.dimension {
+            Dimension::DestinationPort => {
+                let port = facts.connection.destination.port();
+                text(Some(&port.to_le_bytes()), false);
             }
+            Dimension::DestinationIp | Dimension::SourceIp | Dimension::RemoteIp => {
+                let ip = match self.dimension {
+                    Dimension::DestinationIp => Some(facts.connection.destination.ip()),
+                    dimension => facts.ip(dimension == Dimension::RemoteIp),
+                };
+                if let Some((bytes, length)) = ip.and_then(|ip| network(ip, part)) {
+                    value((bytes.get(..length).unwrap_or_default(), &[]));
+                }
+            }
+            Dimension::ServiceAccount => {
+                if let Some(account) = facts.account() {
+                    value(account);
+                }
+            }
+            Dimension::Namespace => text(facts.namespace(), false),
+            Dimension::TrustDomain => text(facts.trust_domain(), false),
+            Dimension::Principal => text(facts.principal(), false),
+            Dimension::Sni => text(facts.connection.sni.map(str::as_bytes), false),
+            Dimension::Method => text(request.map(|r| r.method.as_bytes()), false),
+            Dimension::Host => {
+                text(request.map(|_| facts.host().as_bytes()), false);
+                if !certain && facts.semantics.host_without_port {
+                    text(facts.bare_host().map(str::as_bytes), false);
+                }
+            }
+            Dimension::Path => {
+                let target = request.and_then(|request| request.target);
+                text(target.map(|target| target.path().as_bytes()), false);
+            }
+            Dimension::RequestPrincipal => {
+                let claims = request.and_then(|request| request.claims);
+                let parts = claims.and_then(|claims| claims.issuer().zip(claims.subject()));
+                if let Some((issuer, subject)) = parts {
+                    let subject = if part == Part::All { subject } else { "" };
+                    value((issuer.as_bytes(), subject.as_bytes()));
+                }
+            }
+            Dimension::Header => {
+                for line in header_lines(&self.name, facts) {
+                    text(Some(line), !certain);
+                    if !certain && facts.semantics.header_elements && line.contains(&b',') {
+                        for element in line.split(|byte| *byte == b',') {
+                            text(Some(element.trim_ascii()), true);
+                        }
+                    }
+                }
+            }
+            Dimension::Claim => {
+                if let Some(claims) = request.and_then(|request| request.claims) {
+                    for string in claims.strings_below(self.name.split(SEPARATOR)) {
+                        text(Some(string.as_bytes()), false);
+                    }
+                }
+            }
+            Dimension::Metadata => {}
         }
     }
 }

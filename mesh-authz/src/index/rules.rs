@@ -1,51 +1,55 @@
 //! The rules of all policies of one scope and one action.
 
+use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::filter::Filter;
+use super::choice::choose;
 use super::keys::Keys;
-use super::pivot::pivots;
-use super::probe::{Probe, each_value};
+use super::pivots::Pivots;
 use super::sieve::Sieve;
-use crate::connection::Facts;
-use crate::decision::RuleRef;
+use super::slots::{RuleId, Slots};
+use crate::facts::Facts;
 use crate::policy::{Policy, Rule};
-use crate::trie::Trie;
+use crate::truth::Truth;
 
 /// Up to so many rules are looked at one by one: that is as fast as a look-up.
 const FEW: usize = 16;
-
-/// A rule that is looked at when its key is found.
-#[derive(Clone)]
-struct Candidate {
-    policy: Arc<Policy>,
-    rule: u32,
-}
 
 /// The rules of all policies of one scope and one action. Clones are cheap.
 #[derive(Clone, Default)]
 pub(super) struct RuleIndex {
     policies: usize,
+    few: Arc<[RuleId]>,
+    /// When there are more.
+    many: Option<Arc<Filed>>,
+}
+
+/// Rules by what finds them.
+#[derive(Clone, Default)]
+struct Filed {
     rules: usize,
-    /// Whether rules are filed under pivots, and not all in the sieve.
-    filed: bool,
-    pivots: Trie<Candidate>,
-    /// The keys of `pivots`.
-    filter: Filter,
-    /// The probes that find something, in order, each with the number of its keys.
-    probes: Arc<Vec<(Probe, usize)>>,
+    /// By values that connections have.
+    connection: Pivots,
+    /// By values that requests have.
+    request: Pivots,
     sieve: Sieve,
 }
 
-impl Candidate {
-    fn matches(&self, facts: &Facts<'_>) -> Option<RuleRef<'_>> {
-        let rule = usize::try_from(self.rule).ok()?;
-        let matches = self.policy.rules().get(rule)?.matches(facts);
-        matches.then(|| RuleRef::new(&self.policy, rule))
-    }
+/// What rules are looked up with.
+#[derive(Clone, Copy)]
+pub(super) struct Lookup<'i> {
+    pub(super) keys: &'i Keys,
+    pub(super) slots: &'i Slots,
+}
 
-    fn is(&self, policy: &Arc<Policy>, rule: u32) -> bool {
-        self.rule == rule && Arc::ptr_eq(&self.policy, policy)
+impl<'i> Lookup<'i> {
+    /// How true a rule is.
+    pub(super) fn truth(&self, id: RuleId, facts: &Facts<'_>) -> Truth {
+        let rule = self.slots.rule(id);
+        rule.map_or(Truth::False, |(policy, rule)| {
+            rule.truth(facts, policy.allows())
+        })
     }
 }
 
@@ -55,123 +59,186 @@ impl RuleIndex {
         self.policies
     }
 
-    /// A rule that matches.
-    pub(super) fn find(&self, keys: &Keys, facts: &Facts<'_>) -> Option<RuleRef<'_>> {
-        let filed = self.probes.iter().find_map(|(probe, _)| {
-            let key = probe.key(keys, facts)?;
-            if !self.filter.may_have(key) {
-                return None;
-            }
-            self.pivots
-                .get(key)
-                .iter()
-                .find_map(|candidate| candidate.matches(facts))
-        });
-        filed.or_else(|| self.sieve.find(keys, facts))
+    /// Calls `visit` with each rule that may match, perhaps more than once.
+    pub(super) fn search(
+        &self,
+        keys: &Keys,
+        facts: &Facts<'_>,
+        visit: &mut impl FnMut(RuleId) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.search_connection(keys, facts, visit)?;
+        self.search_request(keys, facts, visit)
     }
 
-    pub(super) fn insert(&mut self, keys: &Keys, policy: &Arc<Policy>) {
-        self.policies += 1;
-        self.rules += policy.rules().len();
-        if !self.filed && self.rules > FEW {
-            self.filed = true;
-            let few = std::mem::take(&mut self.sieve);
-            for policy in few.policies() {
-                self.file(keys, &policy);
-            }
-        }
-        if self.filed {
-            self.file(keys, policy);
-        } else {
-            for (number, _) in numbered(policy) {
-                self.sieve.insert(keys, policy, number);
-            }
-        }
+    /// The part of [`search`](Self::search) that a connection is enough for.
+    pub(super) fn search_connection(
+        &self,
+        keys: &Keys,
+        facts: &Facts<'_>,
+        visit: &mut impl FnMut(RuleId) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.few.iter().try_for_each(|rule| visit(*rule))?;
+        let Some(many) = &self.many else {
+            return ControlFlow::Continue(());
+        };
+        many.connection.search(keys, facts, visit)?;
+        many.sieve.search(keys, facts, visit)
     }
 
-    /// Files each rule under its pivots; those that have none go into the sieve.
-    fn file(&mut self, keys: &Keys, policy: &Arc<Policy>) {
-        for (number, rule) in numbered(policy) {
-            let Some(found) = pivots(keys, rule, |key| self.pivots.get(key).len()) else {
-                self.sieve.insert(keys, policy, number);
-                continue;
-            };
-            for (probe, key) in found {
-                let policy = policy.clone();
-                let candidate = Candidate {
-                    policy,
-                    rule: number,
-                };
-                self.pivots.insert(key, candidate);
-                if self.filter.is_full() {
-                    self.filter = Filter::of(self.pivots.hashes(), self.pivots.len());
-                } else {
-                    self.filter.insert(key);
+    /// The rest of [`search`](Self::search): rules that requests find. Without a request any of
+    /// them may match.
+    pub(super) fn search_request(
+        &self,
+        keys: &Keys,
+        facts: &Facts<'_>,
+        visit: &mut impl FnMut(RuleId) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let Some(many) = &self.many else {
+            return ControlFlow::Continue(());
+        };
+        if facts.request.is_some() {
+            return many.request.search(keys, facts, visit);
+        }
+        many.request.iter().try_for_each(visit)
+    }
+
+    /// Whether there are rules that requests find.
+    pub(super) fn has_request_pivots(&self) -> bool {
+        let many = self.many.as_ref();
+        many.is_some_and(|many| many.request.iter().next().is_some())
+    }
+
+    /// A rule that is as true as any, and how true that is.
+    pub(super) fn truest(&self, lookup: Lookup<'_>, facts: &Facts<'_>) -> Option<(Truth, RuleId)> {
+        let mut truest: Option<(Truth, RuleId)> = None;
+        let mut visit = |id| {
+            let truth = lookup.truth(id, facts);
+            if truth > truest.map_or(Truth::False, |(truth, _)| truth) {
+                truest = Some((truth, id));
+            }
+            if truth == Truth::True {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        };
+        let flow = self.search_connection(lookup.keys, facts, &mut visit);
+        // What only requests find is no more than possible without one.
+        let settled = flow.is_break() || facts.request.is_none() && truest.is_some();
+        if !settled {
+            let _ = self.search_request(lookup.keys, facts, &mut |id| {
+                let truth = lookup.truth(id, facts);
+                if truth > truest.map_or(Truth::False, |(truth, _)| truth) {
+                    truest = Some((truth, id));
                 }
-                self.count(probe);
+                if truth == Truth::True || facts.request.is_none() && truth == Truth::Unknown {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            });
+        }
+        truest
+    }
+
+    pub(super) fn insert(&mut self, lookup: Lookup<'_>, slot: u32, policy: &Policy) {
+        self.policies += 1;
+        let rules = policy.rules().map(|(place, _)| RuleId { slot, place });
+        if self.many.is_none() && self.few.len() + policy.rule_count() <= FEW {
+            if policy.rule_count() > 0 {
+                self.few = self.few.iter().copied().chain(rules).collect();
             }
+            return;
+        }
+        let few = std::mem::take(&mut self.few);
+        let many = Arc::make_mut(self.many.get_or_insert_default());
+        for id in few.iter() {
+            if let Some((_, rule)) = lookup.slots.rule(*id) {
+                many.insert(lookup.keys, *id, rule);
+            }
+        }
+        for (place, rule) in policy.rules() {
+            many.insert(lookup.keys, RuleId { slot, place }, rule);
         }
     }
 
-    /// Removes a policy that is in the index.
-    pub(super) fn remove(&mut self, keys: &Keys, policy: &Arc<Policy>) {
+    /// Removes a policy that is in the index, and still in its slot.
+    pub(super) fn remove(&mut self, lookup: Lookup<'_>, slot: u32, policy: &Policy) {
         self.policies -= 1;
-        self.rules -= policy.rules().len();
         if self.policies == 0 {
             *self = Self::default();
             return;
         }
-        if self.filed {
-            for (number, rule) in numbered(policy) {
-                self.unfile(keys, policy, number, rule);
+        if self.few.iter().any(|id| id.slot == slot) {
+            let few = self.few.iter().copied();
+            self.few = few.filter(|id| id.slot != slot).collect();
+        }
+        if let Some(many) = &mut self.many {
+            let many = Arc::make_mut(many);
+            for (place, rule) in policy.rules() {
+                many.remove(lookup, RuleId { slot, place }, rule);
             }
-        }
-        self.sieve.remove(keys, policy);
-    }
-
-    /// Removes a rule from wherever it may have been filed: what was the best place then need not
-    /// be it now.
-    fn unfile(&mut self, keys: &Keys, policy: &Arc<Policy>, number: u32, rule: &Rule) {
-        let matches = rule
-            .clauses()
-            .iter()
-            .flat_map(|clause| clause.alternatives());
-        let fields = matches.flat_map(|one| one.fields());
-        for field in fields.filter(|field| !field.excludes) {
-            each_value(keys, &field.values, |probe, key| {
-                let same = |candidate: &Candidate| candidate.is(policy, number);
-                if self.pivots.remove(key, same).is_some() {
-                    self.discount(probe);
-                }
-            });
-        }
-    }
-
-    fn count(&mut self, probe: Probe) {
-        let probes = Arc::make_mut(&mut self.probes);
-        match probes.binary_search_by_key(&probe, |(probe, _)| *probe) {
-            Ok(at) => {
-                if let Some((_, keys)) = probes.get_mut(at) {
-                    *keys += 1;
-                }
-            }
-            Err(at) => probes.insert(at, (probe, 1)),
-        }
-    }
-
-    fn discount(&mut self, probe: Probe) {
-        let probes = Arc::make_mut(&mut self.probes);
-        if let Ok(at) = probes.binary_search_by_key(&probe, |(probe, _)| *probe)
-            && let Some((_, keys)) = probes.get_mut(at)
-        {
-            *keys -= 1;
-            if *keys == 0 {
-                probes.remove(at);
+            if many.rules == 0 {
+                self.many = None;
+            } else if many.sieve.is_sparse() {
+                many.gather(lookup);
             }
         }
     }
 }
 
-fn numbered(policy: &Policy) -> impl Iterator<Item = (u32, &Rule)> {
-    (0..).zip(policy.rules())
+impl Filed {
+    /// Files a rule under the values that find it, or into the sieve.
+    fn insert(&mut self, keys: &Keys, id: RuleId, rule: Rule<'_>) {
+        self.rules += 1;
+        let Some(choices) = choose(keys, &self.connection, &self.request, rule) else {
+            self.sieve.insert(keys, id, rule);
+            return;
+        };
+        for (field, places) in choices {
+            let pivots = if field.dimension.needs_request() {
+                &mut self.request
+            } else {
+                &mut self.connection
+            };
+            pivots.insert(&field, &places, id);
+        }
+    }
+
+    /// Removes a rule from wherever it may have been filed: what was the best place then need not
+    /// be it now.
+    fn remove(&mut self, lookup: Lookup<'_>, id: RuleId, rule: Rule<'_>) {
+        self.rules -= 1;
+        let matches = rule.clauses().flat_map(|clause| clause.matches());
+        let fields = matches.flat_map(|one| one.fields());
+        for field in fields.filter(|field| !field.excludes) {
+            let pivots = if field.dimension.needs_request() {
+                &mut self.request
+            } else {
+                &mut self.connection
+            };
+            pivots.remove(lookup.keys, &field, id);
+        }
+        self.sieve.remove(lookup.keys, lookup.slots, id);
+    }
+
+    /// Puts the rows of the sieve together.
+    fn gather(&mut self, lookup: Lookup<'_>) {
+        let mut rules: Vec<RuleId> = self.sieve.iter().collect();
+        rules.sort_unstable();
+        rules.dedup();
+        let mut sieve = Sieve::default();
+        for id in rules {
+            if let Some((_, rule)) = lookup.slots.rule(id) {
+                sieve.insert(lookup.keys, id, rule);
+            }
+        }
+        self.sieve = sieve;
+    }
+}
+
+impl fmt::Debug for RuleIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleIndex")
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
+    }
 }

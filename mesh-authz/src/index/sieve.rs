@@ -1,75 +1,200 @@
-//! Rules that are not filed under a pivot, in a table of bits.
+//! Rules that no selective value finds, in tables of bits.
 //!
-//! A rule has one row, or one for each match of its shortest clause with several matches. A
-//! [`shard`] of up to 1024 rows says for each value which of its rows that value lets through or
-//! shuts out ([`table`]). The values that a connection has are looked up, and what is left of 64
-//! rows takes a few operations on bits; only rows that are left are looked at in full.
+//! A rule has one row, or one for each match of its shortest clause with several matches. For each
+//! value it is known which rows it lets through and which it shuts out ([`columns`]). The values
+//! that a connection or request has are looked up once; what is left of the up to 4096 rows of a
+//! [`block`] takes some operations on words of bits then, and only rules that are left are looked
+//! at in full.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::keys::Keys;
-use crate::connection::Facts;
-use crate::decision::RuleRef;
-use crate::policy::Policy;
+use super::probes::Probes;
+use super::slots::{RuleId, Slots};
+use super::table::Table;
+use super::value::{Value, each_value};
+use crate::facts::Facts;
+use crate::policy::{Field, Rule};
 
 mod bits;
+mod block;
+mod columns;
+mod found;
 mod row;
-mod shard;
-mod table;
 
+use bits::ROWS;
+use block::Block;
+use columns::{Columns, Effect};
+use found::Founds;
 use row::Row;
-use shard::Shard;
 
-/// The shards with rules. Clones are cheap.
+/// The rows, and what values do to them. Clones are cheap.
 #[derive(Clone, Default)]
-pub(super) struct Sieve(Arc<Vec<Arc<Shard>>>);
+pub(super) struct Sieve {
+    blocks: Arc<Vec<Arc<Block>>>,
+    columns: Columns,
+    probes: Probes,
+    /// The rows of each rule, by a hash of the rule.
+    homes: Table<u32>,
+    live: usize,
+}
 
 impl Sieve {
-    /// A rule that matches.
-    pub(super) fn find<'a>(&'a self, keys: &Keys, facts: &Facts<'_>) -> Option<RuleRef<'a>> {
-        self.0.iter().find_map(|shard| shard.find(keys, facts))
+    /// Calls `visit` with each rule that may match, perhaps more than once.
+    pub(super) fn search(
+        &self,
+        keys: &Keys,
+        facts: &Facts<'_>,
+        visit: &mut impl FnMut(RuleId) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if self.live == 0 {
+            return ControlFlow::Continue(());
+        }
+        let founds = Founds::of(keys, facts, &self.probes, &self.columns);
+        for (number, block) in self.blocks.iter().enumerate() {
+            if let Some(open) = founds.open(number, block) {
+                open.iter()
+                    .filter_map(|row| block.row(row))
+                    .try_for_each(|row| visit(row.rule))?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// All rules, perhaps more than once each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = RuleId> {
+        let blocks = self.blocks.iter();
+        blocks.flat_map(|block| block.rows().map(|row| row.rule))
+    }
+
+    /// Whether there are so few rows for the room they take that they had better be put together.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.blocks.len() > 1 && self.live * 4 < self.blocks.len() * ROWS
     }
 
     /// Inserts a rule that is not in the sieve.
-    pub(super) fn insert(&mut self, keys: &Keys, policy: &Arc<Policy>, rule: u32) {
-        let shards = Arc::make_mut(&mut self.0);
-        for row in Row::all(policy, rule) {
-            match shards.last_mut().filter(|shard| !shard.is_full()) {
-                Some(shard) => Arc::make_mut(shard).push(keys, row),
-                None => {
-                    let mut shard = Shard::default();
-                    shard.push(keys, row);
-                    shards.push(Arc::new(shard));
+    pub(super) fn insert(&mut self, keys: &Keys, id: RuleId, rule: Rule<'_>) {
+        for row in Row::all(id, rule) {
+            let Some((number, at, global)) = self.put(row) else {
+                return;
+            };
+            self.homes.insert(home(keys, id), global);
+            for field in row.fields(rule) {
+                if field.excludes {
+                    self.exclude(keys, &field, global);
+                } else if self.ask(keys, &field, global)
+                    && let Some(block) = Arc::make_mut(&mut self.blocks).get_mut(number)
+                {
+                    Arc::make_mut(block).ask(&field, at);
                 }
             }
         }
     }
 
-    /// Removes all rules of a policy.
-    pub(super) fn remove(&mut self, keys: &Keys, policy: &Arc<Policy>) {
-        if !self.0.iter().any(|shard| shard.has(policy)) {
-            return;
+    /// Puts a row somewhere: its block, its place there, and its number among all.
+    fn put(&mut self, row: Row) -> Option<(usize, usize, u32)> {
+        let blocks = Arc::make_mut(&mut self.blocks);
+        let last = blocks.len().saturating_sub(1);
+        let rooms = std::iter::once(last).chain(0..last);
+        let mut rooms = rooms.filter(|at| blocks.get(*at).is_some_and(|b| b.has_room()));
+        let number = match rooms.next() {
+            Some(number) => number,
+            None => {
+                blocks.push(Arc::default());
+                blocks.len() - 1
+            }
+        };
+        let at = Arc::make_mut(blocks.get_mut(number)?).put(row)?;
+        self.live += 1;
+        Some((number, at, u32::try_from(number * ROWS + at).ok()?))
+    }
+
+    /// Files a row under the values that a field asks for, if each of them is looked up.
+    fn ask(&mut self, keys: &Keys, field: &Field<'_>, row: u32) -> bool {
+        let mut places = Some(Vec::new());
+        let all = each_value(field, false, |value| {
+            let part = self.probes.place(field, &value);
+            let place = part.and_then(|part| Some((part, value.tag(keys, field, part)?)));
+            match (places.as_mut(), place) {
+                (Some(places), Some(place)) => places.push(place),
+                _ => places = None,
+            }
+        });
+        let Some(places) = places.filter(|_| all) else {
+            return false;
+        };
+        for (part, tag) in places {
+            if self.columns.insert(tag, Effect::LetsThrough, row) {
+                self.probes.add(field, part);
+            }
         }
-        let shards = Arc::make_mut(&mut self.0);
-        for shard in shards.iter_mut().filter(|shard| shard.has(policy)) {
-            *shard = Arc::new(shard.without(keys, policy));
-        }
-        shards.retain(|shard| !shard.is_empty());
-        // The emptiest last, where the next rules go.
-        if let Some(least) = (0..shards.len()).min_by_key(|at| shards.get(*at).map(|s| s.len())) {
-            let last = shards.len() - 1;
-            shards.swap(least, last);
+        true
+    }
+
+    /// Files a row under the values that a field excludes, as far as they are looked up in full.
+    fn exclude(&mut self, keys: &Keys, field: &Field<'_>, row: u32) {
+        let mut places = Vec::new();
+        each_value(field, true, |value: Value<'_>| {
+            let part = value.part();
+            if value.is_whole() && self.probes.place(field, &value) == Some(part) {
+                places.extend(value.tag(keys, field, part).map(|tag| (part, tag)));
+            }
+        });
+        for (part, tag) in places {
+            if self.columns.insert(tag, Effect::ShutsOut, row) {
+                self.probes.add(field, part);
+            }
         }
     }
 
-    /// The policies with rules in the sieve.
-    pub(super) fn policies(&self) -> Vec<Arc<Policy>> {
-        let mut all: Vec<Arc<Policy>> = Vec::new();
-        for policy in self.0.iter().flat_map(|shard| shard.policies()) {
-            if !all.iter().any(|other| Arc::ptr_eq(other, policy)) {
-                all.push(policy.clone());
+    /// Removes a rule, if it is in the sieve.
+    pub(super) fn remove(&mut self, keys: &Keys, slots: &Slots, id: RuleId) {
+        let home = home(keys, id);
+        let rows: Vec<u32> = self.homes.get(home).iter().map(|(_, row)| *row).collect();
+        let Some((_, rule)) = slots.rule(id) else {
+            return;
+        };
+        for global in rows {
+            let (number, at) = (global as usize / ROWS, global as usize % ROWS);
+            let row = self.blocks.get(number).and_then(|block| block.row(at));
+            let Some(row) = row.filter(|row| row.rule == id) else {
+                continue;
+            };
+            for field in row.fields(rule) {
+                self.unfile(keys, &field, global);
+            }
+            if let Some(block) = Arc::make_mut(&mut self.blocks).get_mut(number) {
+                Arc::make_mut(block).remove(at);
+            }
+            self.homes.remove(home, global);
+            self.live -= 1;
+        }
+        if self.live == 0 {
+            *self = Self::default();
+        }
+    }
+
+    fn unfile(&mut self, keys: &Keys, field: &Field<'_>, row: u32) {
+        let effect = if field.excludes {
+            Effect::ShutsOut
+        } else {
+            Effect::LetsThrough
+        };
+        let mut found = Vec::new();
+        each_value(field, false, |value| {
+            for part in self.probes.places(field, &value) {
+                found.extend(value.tag(keys, field, part).map(|tag| (part, tag)));
+            }
+        });
+        for (part, tag) in found {
+            if self.columns.remove(tag, effect, row) {
+                self.probes.remove(field, part);
             }
         }
-        all
     }
+}
+
+fn home(keys: &Keys, id: RuleId) -> u32 {
+    keys.tag(u64::MAX, &id.slot.to_le_bytes(), &id.place.to_le_bytes())
 }

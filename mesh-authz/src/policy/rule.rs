@@ -1,81 +1,63 @@
 //! What a policy is made of.
 
-use super::values::Values;
-use crate::connection::Facts;
-use crate::spec::{ClauseSpec, MatchSpec, RuleSpec};
+use super::bytes::Reader;
+use super::field::Field;
+use crate::facts::Facts;
+use crate::truth::Truth;
 
 /// Matches when all clauses do.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Rule(pub(super) Box<[Clause]>);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule<'a>(pub(super) &'a [u8]);
 
 /// Matches when one of the matches does, or when there is none.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Clause(pub(super) Box<[Match]>);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clause<'a>(&'a [u8]);
 
 /// Matches when there are fields and all of them agree.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Match(pub(super) Box<[Field]>);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match<'a>(&'a [u8]);
 
-/// One list of values of a match, never empty.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Field {
-    /// Whether the values exclude.
-    pub(crate) excludes: bool,
-    pub(crate) values: Values,
+impl<'a> Rule<'a> {
+    pub(crate) fn clauses(self) -> impl Iterator<Item = Clause<'a>> {
+        Reader(self.0).map(Clause)
+    }
+
+    /// Whether the rule matches. `allows`: whether it is of a policy that allows.
+    pub(crate) fn truth(self, facts: &Facts<'_>, allows: bool) -> Truth {
+        Truth::all(self.clauses().map(|clause| clause.truth(facts, allows)))
+    }
 }
 
-impl Rule {
-    pub(crate) fn clauses(&self) -> &[Clause] {
-        &self.0
+impl<'a> Clause<'a> {
+    pub(crate) fn is_empty(self) -> bool {
+        self.0.is_empty()
     }
 
-    pub(crate) fn matches(&self, facts: &Facts<'_>) -> bool {
-        self.0.iter().all(|clause| clause.matches(facts))
+    pub(crate) fn matches(self) -> impl Iterator<Item = Match<'a>> {
+        Reader(self.0).map(Match)
     }
 
-    pub(super) fn to_spec(&self) -> RuleSpec {
-        RuleSpec {
-            clauses: self.0.iter().map(Clause::to_spec).collect(),
+    pub(crate) fn truth(self, facts: &Facts<'_>, allows: bool) -> Truth {
+        if self.is_empty() {
+            return Truth::True;
         }
+        Truth::any(self.matches().map(|one| one.truth(facts, allows)))
     }
 }
 
-impl Clause {
-    pub(crate) fn alternatives(&self) -> &[Match] {
-        &self.0
+impl<'a> Match<'a> {
+    pub(crate) fn is_empty(self) -> bool {
+        self.0.is_empty()
     }
 
-    pub(crate) fn matches(&self, facts: &Facts<'_>) -> bool {
-        self.0.is_empty() || self.0.iter().any(|one| one.matches(facts))
+    pub(crate) fn fields(self) -> impl Iterator<Item = Field<'a>> {
+        Reader(self.0).filter_map(Field::read)
     }
 
-    fn to_spec(&self) -> ClauseSpec {
-        ClauseSpec {
-            matches: self.0.iter().map(Match::to_spec).collect(),
+    pub(crate) fn truth(self, facts: &Facts<'_>, allows: bool) -> Truth {
+        if self.is_empty() {
+            return Truth::False;
         }
-    }
-}
-
-impl Match {
-    pub(crate) fn fields(&self) -> &[Field] {
-        &self.0
-    }
-
-    pub(crate) fn matches(&self, facts: &Facts<'_>) -> bool {
-        !self.0.is_empty() && self.0.iter().all(|field| field.agrees(facts))
-    }
-
-    fn to_spec(&self) -> MatchSpec {
-        let mut spec = MatchSpec::default();
-        for field in &self.0 {
-            field.values.write_to(&mut spec, field.excludes);
-        }
-        spec
-    }
-}
-
-impl Field {
-    pub(crate) fn agrees(&self, facts: &Facts<'_>) -> bool {
-        self.values.fit(facts) != self.excludes
+        Truth::all(self.fields().map(|field| field.truth(facts, allows)))
     }
 }

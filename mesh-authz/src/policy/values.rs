@@ -1,202 +1,349 @@
-//! Lists of values, in the order that makes them quick to search.
+//! The values of a field, as they are kept.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
-use mesh_core::name::Name;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::connection::Facts;
-use crate::spec::{MatchSpec, ServiceAccountMatch, StringMatch};
-
-/// The values of one field and what they are compared with.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Values {
-    Namespaces(Box<Texts>),
-    Principals(Box<Texts>),
-    ServiceAccounts(Accounts),
-    SourceIps(Ranges),
-    DestinationIps(Ranges),
-    DestinationPorts(Ports),
-}
+use super::bytes::{Reader, Writer};
+use super::list::List;
+use crate::spec::{RequestPrincipalMatch, ServiceAccountMatch, StringMatch};
 
 /// Texts, parts of texts, and presence.
-#[derive(Debug, Default, Eq, PartialEq)]
-pub(crate) struct Texts {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts<'a> {
     pub(crate) presence: bool,
     /// In order.
-    pub(crate) exact: Box<[Name]>,
+    pub(crate) exact: List<'a>,
     /// In order; none begins another.
-    pub(crate) prefixes: Box<[Name]>,
+    pub(crate) prefixes: List<'a>,
     /// In order when read backwards; none ends another.
-    pub(crate) suffixes: Box<[Name]>,
+    pub(crate) suffixes: List<'a>,
 }
 
-/// In order.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Accounts(pub(crate) Box<[ServiceAccountMatch]>);
-
-/// In order and disjoint; ranges of IPv4-mapped addresses are ranges of IPv4.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Ranges(pub(crate) Box<[IpNet]>);
-
-/// In order.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Ports(pub(crate) Box<[u16]>);
-
-impl Values {
-    /// Whether one of the values fits; never when what they are compared with is not there.
-    pub(crate) fn fit(&self, facts: &Facts<'_>) -> bool {
-        match self {
-            Self::Namespaces(texts) => {
-                let namespace = facts.namespace();
-                namespace.is_some_and(|namespace| texts.fit(namespace.as_bytes()))
-            }
-            Self::Principals(texts) => facts.principal().is_some_and(|text| texts.fit(text)),
-            Self::ServiceAccounts(accounts) => facts
-                .account()
-                .is_some_and(|(namespace, name)| accounts.contain(namespace, name)),
-            Self::SourceIps(ranges) => ranges.contain(facts.source),
-            Self::DestinationIps(ranges) => ranges.contain(facts.destination),
-            Self::DestinationPorts(ports) => ports.0.binary_search(&facts.port).is_ok(),
-        }
-    }
-
-    pub(super) fn write_to(&self, spec: &mut MatchSpec, excludes: bool) {
-        let pick = |wanted, excluded| if excludes { excluded } else { wanted };
-        match self {
-            Self::Namespaces(texts) => {
-                *pick(&mut spec.namespaces, &mut spec.not_namespaces) = texts.to_spec();
-            }
-            Self::Principals(texts) => {
-                *pick(&mut spec.principals, &mut spec.not_principals) = texts.to_spec();
-            }
-            Self::ServiceAccounts(accounts) => {
-                let (wanted, excluded) =
-                    (&mut spec.service_accounts, &mut spec.not_service_accounts);
-                *if excludes { excluded } else { wanted } = accounts.0.to_vec();
-            }
-            Self::SourceIps(ranges) => {
-                let (wanted, excluded) = (&mut spec.source_ips, &mut spec.not_source_ips);
-                *if excludes { excluded } else { wanted } = ranges.0.to_vec();
-            }
-            Self::DestinationIps(ranges) => {
-                let (wanted, excluded) = (&mut spec.destination_ips, &mut spec.not_destination_ips);
-                *if excludes { excluded } else { wanted } = ranges.0.to_vec();
-            }
-            Self::DestinationPorts(ports) => {
-                let (wanted, excluded) =
-                    (&mut spec.destination_ports, &mut spec.not_destination_ports);
-                *if excludes { excluded } else { wanted } = ports.0.to_vec();
-            }
-        }
-    }
-}
-
-impl Texts {
-    pub(super) fn of(all: &[StringMatch]) -> Self {
+impl<'a> Texts<'a> {
+    pub(super) fn write<'s>(writer: &mut Writer, all: impl Iterator<Item = &'s StringMatch>) {
         let (mut exact, mut prefixes, mut suffixes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut presence = false;
         for one in all {
             match one {
-                StringMatch::Exact(text) => exact.push(text.clone()),
-                StringMatch::Prefix(text) => prefixes.push(text.clone()),
-                StringMatch::Suffix(text) => suffixes.push(text.clone()),
-                StringMatch::Presence => {}
+                StringMatch::Exact(text) => exact.push(text.as_bytes()),
+                StringMatch::Prefix(text) => prefixes.push(text.as_bytes()),
+                StringMatch::Suffix(text) => suffixes.push(text.as_bytes()),
+                StringMatch::Presence => presence = true,
             }
         }
         exact.sort_unstable();
         exact.dedup();
         prefixes.sort_unstable();
-        prefixes.dedup_by(|next, kept| next.starts_with(kept.as_str()));
-        suffixes.sort_unstable_by(|a, b| a.bytes().rev().cmp(b.bytes().rev()));
-        suffixes.dedup_by(|next, kept| next.ends_with(kept.as_str()));
-        Self {
-            presence: all.contains(&StringMatch::Presence),
-            exact: exact.into(),
-            prefixes: prefixes.into(),
-            suffixes: suffixes.into(),
+        prefixes.dedup_by(|next, kept| next.starts_with(kept));
+        suffixes.sort_unstable_by(|a, b| a.iter().rev().cmp(b.iter().rev()));
+        suffixes.dedup_by(|next, kept| next.ends_with(kept));
+        writer.byte(u8::from(presence));
+        for list in [exact, prefixes, suffixes] {
+            List::write(writer, &list);
         }
     }
 
-    pub(super) fn fit(&self, text: &[u8]) -> bool {
-        if self.presence && !text.is_empty() {
+    pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        Some(Self {
+            presence: reader.byte()? == 1,
+            exact: List::read(reader)?,
+            prefixes: List::read(reader)?,
+            suffixes: List::read(reader)?,
+        })
+    }
+
+    /// Whether one fits; an empty text is present only where `empty` says so.
+    pub(super) fn fit(&self, text: &[u8], empty: bool) -> bool {
+        if self.presence && (empty || !text.is_empty()) {
             return true;
         }
-        let exact = |one: &Name| one.as_bytes().cmp(text);
-        if self.exact.binary_search_by(exact).is_ok() {
-            return true;
-        }
-        // Only the last that is not behind the text can begin it: whatever lies between a prefix
-        // and the text begins with that prefix, and such are left out.
-        let at = self.prefixes.partition_point(|one| one.as_bytes() <= text);
-        let prefix = at.checked_sub(1).and_then(|at| self.prefixes.get(at));
-        if prefix.is_some_and(|prefix| text.starts_with(prefix.as_bytes())) {
-            return true;
-        }
-        let at = self
-            .suffixes
-            .partition_point(|one| one.bytes().rev().le(text.iter().copied().rev()));
-        let suffix = at.checked_sub(1).and_then(|at| self.suffixes.get(at));
-        suffix.is_some_and(|suffix| text.ends_with(suffix.as_bytes()))
+        // Of prefixes, only the last that is not behind the text can begin it: whatever lies
+        // between a prefix and the text begins with that prefix, and such are left out.
+        self.exact.any(|one| one.cmp(text), |one| one == text)
+            || self
+                .prefixes
+                .any(|one| one.cmp(text), |one| text.starts_with(one))
+            || self.suffixes.any(
+                |one| one.iter().rev().cmp(text.iter().rev()),
+                |one| text.ends_with(one),
+            )
     }
 
     pub(crate) fn to_spec(&self) -> Vec<StringMatch> {
         let presence = self.presence.then_some(StringMatch::Presence);
-        let exact = self.exact.iter().cloned().map(StringMatch::Exact);
-        let prefixes = self.prefixes.iter().cloned().map(StringMatch::Prefix);
-        let suffixes = self.suffixes.iter().cloned().map(StringMatch::Suffix);
+        let exact = self.exact.iter().map(|t| StringMatch::Exact(name(t)));
+        let prefixes = self.prefixes.iter().map(|t| StringMatch::Prefix(name(t)));
+        let suffixes = self.suffixes.iter().map(|t| StringMatch::Suffix(name(t)));
         let all = presence.into_iter().chain(exact);
         all.chain(prefixes).chain(suffixes).collect()
     }
 }
 
-impl Accounts {
-    pub(super) fn of(all: &[ServiceAccountMatch]) -> Self {
-        let mut all = all.to_vec();
+fn name(text: &[u8]) -> mesh_core::name::Name {
+    String::from_utf8_lossy(text).into_owned().into()
+}
+
+/// A text that is kept, as one.
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Service accounts, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accounts<'a>(List<'a>);
+
+impl<'a> Accounts<'a> {
+    pub(super) fn write(writer: &mut Writer, all: &[ServiceAccountMatch]) {
+        let mut all: Vec<_> = all.iter().collect();
         all.sort_unstable();
         all.dedup();
-        Self(all.into())
+        let values: Vec<_> = all
+            .into_iter()
+            .map(|account| {
+                let mut value = Writer::default();
+                value.text(account.namespace.as_bytes());
+                value
+                    .0
+                    .extend_from_slice(account.service_account.as_bytes());
+                value.0
+            })
+            .collect();
+        List::write(writer, &values);
     }
 
-    fn contain(&self, namespace: &str, name: &str) -> bool {
-        let account = |one: &ServiceAccountMatch| {
-            (one.namespace.as_str(), one.service_account.as_str()).cmp(&(namespace, name))
-        };
-        self.0.binary_search_by(account).is_ok()
+    pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        List::read(reader).map(Self)
+    }
+
+    pub(super) fn contain(&self, account: (&[u8], &[u8])) -> bool {
+        self.0
+            .any(|one| parts(one).cmp(&account), |one| parts(one) == account)
+    }
+
+    /// Namespace and name of each.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.0.iter().map(parts)
     }
 }
 
-impl Ranges {
-    pub(super) fn of(all: &[IpNet]) -> Self {
+fn parts(account: &[u8]) -> (&[u8], &[u8]) {
+    let mut reader = Reader(account);
+    let namespace = reader.text().unwrap_or_default();
+    (namespace, reader.0)
+}
+
+/// Ranges of addresses, in order and disjoint; those of IPv4-mapped addresses are ranges of IPv4.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ranges<'a> {
+    /// Four bytes of network and one of length each.
+    v4: &'a [u8],
+    /// Sixteen bytes of network and one of length each.
+    v6: &'a [u8],
+}
+
+impl<'a> Ranges<'a> {
+    pub(super) fn write(writer: &mut Writer, all: &[IpNet]) {
         let all: Vec<_> = all.iter().map(|net| unmapped(*net)).collect();
         let mut all = IpNet::aggregate(&all);
         all.sort_unstable_by_key(IpNet::network);
-        Self(all.into())
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for net in all {
+            match net {
+                IpNet::V4(net) => {
+                    v4.extend_from_slice(&net.network().octets());
+                    v4.push(net.prefix_len());
+                }
+                IpNet::V6(net) => {
+                    v6.extend_from_slice(&net.network().octets());
+                    v6.push(net.prefix_len());
+                }
+            }
+        }
+        writer.text(&v4);
+        writer.text(&v6);
     }
 
-    fn contain(&self, ip: IpAddr) -> bool {
-        let at = self.0.partition_point(|net| net.network() <= ip);
-        let net = at.checked_sub(1).and_then(|at| self.0.get(at));
-        net.is_some_and(|net| net.contains(&ip))
+    pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        Some(Self {
+            v4: reader.text()?,
+            v6: reader.text()?,
+        })
+    }
+
+    pub(super) fn contain(&self, ip: IpAddr) -> bool {
+        let found = match ip {
+            IpAddr::V4(ip) => last_not_behind::<5>(self.v4, &ip.octets()).and_then(net_v4),
+            IpAddr::V6(ip) => last_not_behind::<17>(self.v6, &ip.octets()).and_then(net_v6),
+        };
+        found.is_some_and(|net| net.contains(&ip))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = IpNet> {
+        let v4 = self.v4.chunks_exact(5).filter_map(net_v4);
+        v4.chain(self.v6.chunks_exact(17).filter_map(net_v6))
     }
 }
 
-impl Ports {
-    pub(super) fn of(all: &[u16]) -> Self {
-        let mut all = all.to_vec();
-        all.sort_unstable();
-        all.dedup();
-        Self(all.into())
-    }
+/// The last of records of `N` bytes whose network is not behind an address.
+fn last_not_behind<'a, const N: usize>(records: &'a [u8], ip: &[u8]) -> Option<&'a [u8]> {
+    let (records, _) = records.as_chunks::<N>();
+    let at = records.partition_point(|record| {
+        let (_, network) = record.split_last().unwrap_or((&0, &[]));
+        network <= ip
+    });
+    records.get(at.checked_sub(1)?).map(<[u8; N]>::as_slice)
+}
+
+fn net_v4(record: &[u8]) -> Option<IpNet> {
+    let (length, network) = record.split_last()?;
+    let network: [u8; 4] = network.try_into().ok()?;
+    Some(Ipv4Net::new(Ipv4Addr::from(network), *length).ok()?.into())
+}
+
+fn net_v6(record: &[u8]) -> Option<IpNet> {
+    let (length, network) = record.split_last()?;
+    let network: [u8; 16] = network.try_into().ok()?;
+    Some(Ipv6Net::new(Ipv6Addr::from(network), *length).ok()?.into())
 }
 
 /// The range of IPv4 addresses that a range of IPv4-mapped addresses stands for.
 fn unmapped(net: IpNet) -> IpNet {
-    let v4 = |net: ipnet::Ipv6Net| {
+    let v4 = |net: Ipv6Net| {
         let address = Ipv6Addr::to_ipv4_mapped(&net.network())?;
         Ipv4Net::new(address, net.prefix_len().checked_sub(96)?).ok()
     };
     match net.trunc() {
         IpNet::V6(net) => v4(net).map_or(IpNet::V6(net), IpNet::V4),
         net @ IpNet::V4(_) => net,
+    }
+}
+
+/// Ports, in order, two bytes each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports<'a>(&'a [u8]);
+
+impl<'a> Ports<'a> {
+    pub(super) fn write(writer: &mut Writer, all: &[u16]) {
+        let mut all = all.to_vec();
+        all.sort_unstable();
+        all.dedup();
+        for port in all {
+            writer.0.extend_from_slice(&port.to_le_bytes());
+        }
+    }
+
+    pub(super) fn read(reader: &mut Reader<'a>) -> Self {
+        Self(std::mem::take(&mut reader.0))
+    }
+
+    pub(super) fn contain(&self, port: u16) -> bool {
+        let (ports, _) = self.0.as_chunks::<2>();
+        let order = |one: &[u8; 2]| u16::from_le_bytes(*one).cmp(&port);
+        ports.binary_search_by(order).is_ok()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u16> {
+        let (ports, _) = self.0.as_chunks::<2>();
+        ports.iter().map(|port| u16::from_le_bytes(*port))
+    }
+}
+
+/// Issuers and subjects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestPrincipals<'a>(List<'a>);
+
+impl<'a> RequestPrincipals<'a> {
+    pub(super) fn write(writer: &mut Writer, all: &[RequestPrincipalMatch]) {
+        let mut values: Vec<_> = all
+            .iter()
+            .map(|one| {
+                let mut value = Writer::default();
+                let (form, issuer) = form(Some(&one.issuer));
+                value.byte(form);
+                value.text(issuer);
+                let (form, subject) = self::form(one.subject.as_ref());
+                value.byte(form);
+                value.text(subject);
+                value.0
+            })
+            .collect();
+        values.sort_unstable();
+        values.dedup();
+        List::write(writer, &values);
+    }
+
+    pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        List::read(reader).map(Self)
+    }
+
+    /// Looks at each: there are few.
+    pub(super) fn fit(&self, issuer: &str, subject: &str) -> bool {
+        self.iter().any(|(wanted_issuer, wanted_subject)| {
+            wanted_issuer.is_some_and(|wanted| fits(wanted, issuer))
+                && match wanted_subject {
+                    Some(wanted) => fits(wanted, subject),
+                    None => subject.is_empty(),
+                }
+        })
+    }
+
+    /// Issuer and subject of each; `None` stands for the empty text.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<Form<'a>>, Option<Form<'a>>)> {
+        self.0.iter().map(|value| {
+            let mut reader = Reader(value);
+            (Form::read(&mut reader), Form::read(&mut reader))
+        })
+    }
+}
+
+/// One comparison with a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form<'a> {
+    Exact(&'a str),
+    Prefix(&'a str),
+    Suffix(&'a str),
+    Presence,
+}
+
+impl<'a> Form<'a> {
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let form = reader.byte()?;
+        let text = text(reader.text()?);
+        match form {
+            1 => Some(Self::Exact(text)),
+            2 => Some(Self::Prefix(text)),
+            3 => Some(Self::Suffix(text)),
+            4 => Some(Self::Presence),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn to_spec(self) -> StringMatch {
+        match self {
+            Self::Exact(text) => StringMatch::Exact(text.into()),
+            Self::Prefix(text) => StringMatch::Prefix(text.into()),
+            Self::Suffix(text) => StringMatch::Suffix(text.into()),
+            Self::Presence => StringMatch::Presence,
+        }
+    }
+}
+
+fn form(text: Option<&StringMatch>) -> (u8, &[u8]) {
+    match text {
+        None => (0, b""),
+        Some(StringMatch::Exact(text)) => (1, text.as_bytes()),
+        Some(StringMatch::Prefix(text)) => (2, text.as_bytes()),
+        Some(StringMatch::Suffix(text)) => (3, text.as_bytes()),
+        Some(StringMatch::Presence) => (4, b""),
+    }
+}
+
+fn fits(form: Form<'_>, text: &str) -> bool {
+    match form {
+        Form::Exact(exact) => text == exact,
+        Form::Prefix(prefix) => text.starts_with(prefix),
+        Form::Suffix(suffix) => text.ends_with(suffix),
+        Form::Presence => !text.is_empty(),
     }
 }

@@ -142,8 +142,7 @@ impl PathTemplate {
     /// What every path that fits begins with: the text before the first operator, at least `/`.
     #[must_use]
     pub fn prefix(&self) -> &str {
-        let text = self.as_str();
-        text.split_once('{').map_or(text, |(prefix, _)| prefix)
+        template_prefix(self.as_str())
     }
 
     /// The segments, from the first one on.
@@ -161,28 +160,38 @@ impl PathTemplate {
     /// Whether a path fits.
     #[must_use]
     pub fn matches(&self, path: &str, charset: TemplateCharset) -> bool {
-        let prefix = self.prefix();
-        let Some(mut path) = path.strip_prefix(prefix) else {
-            return false;
+        template_matches(self.as_str(), path, charset)
+    }
+}
+
+/// What every path that fits the text of a template begins with.
+pub(crate) fn template_prefix(text: &str) -> &str {
+    text.split_once('{').map_or(text, |(prefix, _)| prefix)
+}
+
+/// Whether a path fits the text of a template.
+pub(crate) fn template_matches(text: &str, path: &str, charset: TemplateCharset) -> bool {
+    let prefix = template_prefix(text);
+    let Some(mut path) = path.strip_prefix(prefix) else {
+        return false;
+    };
+    let mut template = text.strip_prefix(prefix).unwrap_or_default();
+    loop {
+        if let Some(tail) = template.strip_prefix(ANY) {
+            let middle = path.strip_suffix(tail);
+            return middle.is_some_and(|m| m.bytes().all(|b| b == b'/' || charset.has(b)));
+        }
+        let (wanted, more_wanted) = cut(template);
+        let (found, more) = cut(path);
+        let fits = match wanted {
+            ONE => !found.is_empty() && found.bytes().all(|b| charset.has(b)),
+            literal => literal == found,
         };
-        let mut template = self.as_str().strip_prefix(prefix).unwrap_or_default();
-        loop {
-            if let Some(tail) = template.strip_prefix(ANY) {
-                let middle = path.strip_suffix(tail);
-                return middle.is_some_and(|m| m.bytes().all(|b| b == b'/' || charset.has(b)));
-            }
-            let (wanted, more_wanted) = cut(template);
-            let (found, more) = cut(path);
-            let fits = match wanted {
-                ONE => !found.is_empty() && found.bytes().all(|b| charset.has(b)),
-                literal => literal == found,
-            };
-            match (more_wanted, more) {
-                _ if !fits => return false,
-                (None, None) => return true,
-                (Some(t), Some(p)) => (template, path) = (t, p),
-                _ => return false,
-            }
+        match (more_wanted, more) {
+            _ if !fits => return false,
+            (None, None) => return true,
+            (Some(t), Some(p)) => (template, path) = (t, p),
+            _ => return false,
         }
     }
 }

@@ -9,16 +9,13 @@ impl<V: Clone> Trie<V> {
     pub(crate) fn insert(&mut self, hash: u64, value: V) {
         let values = Values::One(value);
         self.root.insert(0, Leaf { hash, values });
-        self.len += 1;
     }
 
     /// Removes the first value under a hash that is wanted.
     pub(crate) fn remove(&mut self, hash: u64, wanted: impl Fn(&V) -> bool) -> Option<V> {
         // Nothing is copied when there is nothing to remove.
         let at = self.get(hash).iter().position(wanted)?;
-        let removed = self.root.remove(0, hash, at)?;
-        self.len -= 1;
-        Some(removed)
+        self.root.remove(0, hash, at)
     }
 
     /// The first value under a hash that is wanted, to be changed.

@@ -10,7 +10,7 @@ use mesh_authz::spec::{
     Action, ClauseSpec, MatchSpec, PolicySpec, RuleSpec, Scope, ServiceAccountMatch, StringMatch,
 };
 use mesh_authz::store::{PolicyStore, Update};
-use mesh_authz::{Connection, Decision, DenyReason, DryRunAllow, PolicyIndex, Verdict};
+use mesh_authz::{Connection, Decision, DenyReason, DryRunAllow, PolicyIndex, Undecided, Verdict};
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::{Workload, WorkloadSpec};
 
@@ -100,7 +100,8 @@ pub(crate) fn plain(decision: &Decision<'_>) -> PlainDecision {
             Verdict::Allow(_) => PlainVerdict::Allow,
             Verdict::Deny(DenyReason::Explicit(_)) => PlainVerdict::DenyExplicit,
             Verdict::Deny(_) => PlainVerdict::DenyNoneAllowed,
-            Verdict::Undecided(_) => PlainVerdict::Undecided,
+            Verdict::Undecided(Undecided::MissingPolicy(_)) => PlainVerdict::Undecided,
+            Verdict::Undecided(Undecided::NeedsRequest(_)) => PlainVerdict::NeedsRequest,
         },
         dry_run_deny: decision.dry_run.deny.is_some(),
         dry_run_allow: match decision.dry_run.allow {
@@ -108,6 +109,7 @@ pub(crate) fn plain(decision: &Decision<'_>) -> PlainDecision {
             DryRunAllow::Matched(_) => Some(true),
             _ => Some(false),
         },
+        audit: decision.audit.is_some(),
     }
 }
 

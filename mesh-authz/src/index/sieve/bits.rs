@@ -1,42 +1,16 @@
-//! Sets of rows.
+//! Sets of rows of a block.
 
-/// The most rows of a shard.
-pub(super) const ROWS: usize = 1024;
+/// The most rows of a block.
+pub(in crate::index) const ROWS: usize = 4096;
 const WORDS: usize = ROWS / 64;
-/// A set with more rows than this is kept as bits.
-const SPARSE: usize = 64;
 
-/// A set of rows as bits.
-#[derive(Clone, Debug)]
+/// A set of rows of a block as bits.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Bits([u64; WORDS]);
-
-/// A set of rows that may be small.
-#[derive(Clone, Debug, Default)]
-pub(super) enum Rows {
-    #[default]
-    None,
-    One(u16),
-    Few(Vec<u16>),
-    Many(Box<Bits>),
-}
 
 impl Bits {
     pub(super) fn none() -> Self {
         Self([0; WORDS])
-    }
-
-    /// The first rows.
-    pub(super) fn first(rows: usize) -> Self {
-        let mut bits = Self::none();
-        for (word, at) in bits.0.iter_mut().zip(0..) {
-            let rest = rows.saturating_sub(at * 64);
-            *word = if rest >= 64 {
-                u64::MAX
-            } else {
-                (1 << rest) - 1
-            };
-        }
-        bits
     }
 
     pub(super) fn insert(&mut self, row: usize) {
@@ -45,26 +19,51 @@ impl Bits {
         }
     }
 
-    fn remove(&mut self, row: usize) {
+    pub(super) fn has(&self, row: usize) -> bool {
+        let word = self.0.get(row / 64);
+        word.is_some_and(|word| word & 1 << (row % 64) != 0)
+    }
+
+    pub(super) fn remove(&mut self, row: usize) {
         if let Some(word) = self.0.get_mut(row / 64) {
             *word &= !(1 << (row % 64));
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
+        self.0.iter().fold(0, |all, word| all | word) == 0
     }
 
-    /// Removes those that are asked for something and not let through.
-    pub(super) fn keep(&mut self, asked: &Self, let_through: &Self) {
-        let words = self.0.iter_mut().zip(&asked.0).zip(&let_through.0);
-        for ((word, asked), let_through) in words {
-            *word &= !asked | let_through;
+    /// The first row below `rows` that is not in the set.
+    pub(super) fn first_free(&self, rows: usize) -> Option<usize> {
+        let found = (0..).zip(&self.0).find(|(_, word)| **word != u64::MAX);
+        let (at, word) = found?;
+        let row = at * 64 + word.trailing_ones() as usize;
+        (row < rows).then_some(row)
+    }
+
+    pub(super) fn add(&mut self, more: &Self) {
+        for (word, more) in self.0.iter_mut().zip(&more.0) {
+            *word |= more;
+        }
+    }
+
+    pub(super) fn take(&mut self, less: &Self) {
+        for (word, less) in self.0.iter_mut().zip(&less.0) {
+            *word &= !less;
+        }
+    }
+
+    /// Removes those that ask for something and are not let through.
+    pub(super) fn keep(&mut self, asking: &Self, let_through: &Self) {
+        let words = self.0.iter_mut().zip(&asking.0).zip(&let_through.0);
+        for ((word, asking), let_through) in words {
+            *word &= !asking | let_through;
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        let words = (0..).zip(&self.0);
+        let words = (0..).zip(&self.0).filter(|(_, word)| **word != 0);
         words.flat_map(|(at, word)| {
             let mut rest = *word;
             std::iter::from_fn(move || {
@@ -76,50 +75,35 @@ impl Bits {
     }
 }
 
-impl Rows {
-    pub(super) fn insert(&mut self, row: usize) {
-        let Ok(number) = u16::try_from(row) else {
-            return;
-        };
-        match self {
-            Self::None => *self = Self::One(number),
-            Self::One(known) => *self = Self::Few(vec![*known, number]),
-            Self::Few(rows) if rows.len() < SPARSE => rows.push(number),
-            Self::Few(rows) => {
-                let mut bits = Box::new(Bits::none());
-                for known in rows {
-                    bits.insert(usize::from(*known));
-                }
-                bits.insert(row);
-                *self = Self::Many(bits);
-            }
-            Self::Many(bits) => bits.insert(row),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(rows: &[usize]) -> Bits {
+        let mut bits = Bits::none();
+        rows.iter().for_each(|row| bits.insert(*row));
+        bits
     }
 
-    pub(super) fn add_to(&self, bits: &mut Bits) {
-        match self {
-            Self::None => {}
-            Self::One(row) => bits.insert(usize::from(*row)),
-            Self::Few(rows) => rows.iter().for_each(|row| bits.insert(usize::from(*row))),
-            Self::Many(rows) => {
-                for (word, more) in bits.0.iter_mut().zip(&rows.0) {
-                    *word |= more;
-                }
-            }
-        }
+    #[test]
+    fn sets_are_sets() {
+        let mut bits = of(&[0, 63, 64, 4095]);
+        assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 63, 64, 4095]);
+        bits.keep(&of(&[0, 63, 5]), &of(&[63]));
+        assert_eq!(bits, of(&[63, 64, 4095]));
+        bits.take(&of(&[64]));
+        bits.add(&of(&[1]));
+        bits.remove(63);
+        assert_eq!(bits, of(&[1, 4095]));
+        assert!(!bits.is_empty() && Bits::none().is_empty());
     }
 
-    pub(super) fn remove_from(&self, bits: &mut Bits) {
-        match self {
-            Self::None => {}
-            Self::One(row) => bits.remove(usize::from(*row)),
-            Self::Few(rows) => rows.iter().for_each(|row| bits.remove(usize::from(*row))),
-            Self::Many(rows) => {
-                for (word, less) in bits.0.iter_mut().zip(&rows.0) {
-                    *word &= !less;
-                }
-            }
-        }
+    #[test]
+    fn the_first_free_row_is_found() {
+        assert_eq!(of(&[0, 1, 3]).first_free(10), Some(2));
+        assert_eq!(of(&[0, 1]).first_free(2), None);
+        let full: Vec<_> = (0..ROWS).collect();
+        assert_eq!(of(&full).first_free(ROWS), None);
+        assert_eq!(of(&full[..70]).first_free(ROWS), Some(70));
     }
 }

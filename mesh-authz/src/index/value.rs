@@ -1,0 +1,141 @@
+//! The values of a field, as they are looked up.
+
+use std::net::IpAddr;
+
+use super::keys::Keys;
+use super::probe::{Part, network, tag};
+use crate::policy::{Dimension, Field, Form, Texts, Values, text};
+use crate::spec::template_prefix;
+
+/// A value, or a part of one that every part of a connection has that fits it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'a> {
+    Presence,
+    All(&'a [u8], &'a [u8]),
+    Port(u16),
+    First(&'a [u8]),
+    Last(&'a [u8]),
+    Network(IpAddr, u8),
+    Issuer(&'a [u8]),
+}
+
+impl Value<'_> {
+    /// The part that it is compared with. Texts that are longer than any part are cut: only what
+    /// asks for them may be looked up so.
+    pub(super) fn part(&self) -> Part {
+        let length = |text: &[u8]| u16::try_from(text.len()).unwrap_or(u16::MAX);
+        match self {
+            Self::Presence => Part::Presence,
+            Self::All(..) | Self::Port(_) => Part::All,
+            Self::First(text) => Part::First(length(text)),
+            Self::Last(text) => Part::Last(length(text)),
+            Self::Network(IpAddr::V4(_), bits) => Part::Bits4(*bits),
+            Self::Network(IpAddr::V6(_), bits) => Part::Bits6(*bits),
+            Self::Issuer(_) => Part::Issuer,
+        }
+    }
+
+    /// Whether a part of a connection or request that has it always fits the value.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Self::First(text) | Self::Last(text) => u16::try_from(text.len()).is_ok(),
+            Self::Issuer(_) => false,
+            Self::Presence | Self::All(..) | Self::Port(_) | Self::Network(..) => true,
+        }
+    }
+
+    /// The number that it is found by with its [part](Self::part), or with a shorter one.
+    pub(super) fn tag(&self, keys: &Keys, field: &Field<'_>, part: Part) -> Option<u32> {
+        let of = |value| tag(keys, field.dimension, field.name, part, value);
+        Some(match self {
+            Self::Presence => of((&[], &[])),
+            Self::All(first, second) => of((first, second)),
+            Self::Port(port) => of((&port.to_le_bytes(), &[])),
+            Self::First(text) | Self::Last(text) => of((part.of(text)?, &[])),
+            Self::Network(ip, _) => {
+                let (bytes, length) = network(*ip, part)?;
+                of((bytes.get(..length)?, &[]))
+            }
+            Self::Issuer(issuer) => of((issuer, &[])),
+        })
+    }
+}
+
+/// Calls `visit` with each value of a field. Whether a connection or request that fits the field
+/// always has one of these.
+///
+/// `exact`: only with values that fit whatever they are found by.
+pub(super) fn each_value<'a>(
+    field: &Field<'a>,
+    exact: bool,
+    mut visit: impl FnMut(Value<'a>),
+) -> bool {
+    match field.values() {
+        Some(Values::Texts(_)) if field.dimension == Dimension::Metadata => false,
+        Some(Values::Texts(texts)) => {
+            each_text(&texts, visit);
+            true
+        }
+        Some(Values::Accounts(accounts)) => {
+            accounts
+                .iter()
+                .for_each(|(ns, name)| visit(Value::All(ns, name)));
+            true
+        }
+        Some(Values::Ranges(ranges)) => {
+            let ranges = ranges.iter();
+            ranges.for_each(|net| visit(Value::Network(net.network(), net.prefix_len())));
+            true
+        }
+        Some(Values::Ports(ports)) => {
+            ports.iter().for_each(|port| visit(Value::Port(port)));
+            true
+        }
+        Some(Values::Paths(texts, templates)) => {
+            each_text(&texts, &mut visit);
+            if !exact {
+                for template in templates.iter() {
+                    visit(Value::First(template_prefix(text(template)).as_bytes()));
+                }
+            }
+            true
+        }
+        Some(Values::RequestPrincipals(principals)) => {
+            let mut all = true;
+            for one in principals.iter() {
+                match one {
+                    (Some(Form::Exact(issuer)), Some(Form::Exact(subject))) => {
+                        visit(Value::All(issuer.as_bytes(), subject.as_bytes()));
+                    }
+                    (Some(Form::Exact(issuer)), None) => {
+                        visit(Value::All(issuer.as_bytes(), &[]));
+                    }
+                    (Some(Form::Exact(issuer)), Some(_)) if !exact => {
+                        visit(Value::Issuer(issuer.as_bytes()));
+                    }
+                    _ => all = false,
+                }
+            }
+            all
+        }
+        None => false,
+    }
+}
+
+fn each_text<'a>(texts: &Texts<'a>, mut visit: impl FnMut(Value<'a>)) {
+    if texts.presence {
+        visit(Value::Presence);
+    }
+    texts
+        .exact
+        .iter()
+        .for_each(|text| visit(Value::All(text, &[])));
+    texts
+        .prefixes
+        .iter()
+        .for_each(|text| visit(Value::First(text)));
+    texts
+        .suffixes
+        .iter()
+        .for_each(|text| visit(Value::Last(text)));
+}
