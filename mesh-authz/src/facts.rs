@@ -21,6 +21,10 @@ pub(crate) struct Facts<'a> {
 }
 
 /// An identity without `spiffe://`.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for one decision"
+)]
 enum Principal {
     None,
     Short([u8; INLINE], usize),

@@ -59,7 +59,7 @@ pub(super) enum Stage {
     /// It need not wait any longer.
     Released,
     /// It is no longer allowed.
-    Cut(Denial),
+    Cut(Box<Denial>),
 }
 
 impl Stage {

@@ -60,7 +60,7 @@ impl Registration {
         let old = match &mut entry.stage {
             Stage::Live(waker) | Stage::Held(waker) => waker.replace(cx.waker().clone()),
             Stage::Released => return Poll::Ready(None),
-            Stage::Cut(denial) => return Poll::Ready(Some(denial.clone())),
+            Stage::Cut(denial) => return Poll::Ready(Some(Denial::clone(denial))),
         };
         drop(state);
         drop(old);

@@ -219,7 +219,7 @@ impl Basis {
             Settled::Allowed(_) => Next::Stay,
             Settled::Denied(denial) => {
                 ledger.counts.cut += 1;
-                Next::Go(Stage::Cut(denial))
+                Next::Go(Stage::Cut(Box::new(denial)))
             }
         }
     }

@@ -49,8 +49,8 @@ impl Probes {
         if self.0.len() < MOST && alike.clone().count() < LENGTHS {
             return Some(wanted);
         }
-        let shorter = alike.filter(|(probe, _)| probe.part < wanted);
-        shorter.last().map(|(probe, _)| probe.part)
+        let mut shorter = alike.filter(|(probe, _)| probe.part < wanted);
+        shorter.next_back().map(|(probe, _)| probe.part)
     }
 
     /// Every part by which a value may be found.

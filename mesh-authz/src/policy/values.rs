@@ -70,7 +70,7 @@ impl<'a> Texts<'a> {
             )
     }
 
-    pub(crate) fn to_spec(&self) -> Vec<StringMatch> {
+    pub(crate) fn to_spec(self) -> Vec<StringMatch> {
         let presence = self.presence.then_some(StringMatch::Presence);
         let exact = self.exact.iter().map(|t| StringMatch::Exact(name(t)));
         let prefixes = self.prefixes.iter().map(|t| StringMatch::Prefix(name(t)));

@@ -7,7 +7,7 @@ use mesh_authz::{spec::PolicySpec, store::PolicyStore};
 use mesh_core::name::Name;
 use mesh_core::store::{Batch, MeshStore, Update};
 
-use super::merge::{Merger, Placed, service};
+use super::merge::{Merger, Placed, Record, service};
 #[cfg(feature = "authz")]
 use crate::apply::Updates;
 use crate::apply::{Apply, Rejection};
@@ -102,7 +102,7 @@ impl Apply<Updates<PolicySpec>> for Beside<PolicyStore> {
 }
 
 /// Turns removals of what the file says into insertions of that; of which keys.
-fn kept<R, S: Clone>(updates: &mut [Update<S>], placed: &Placed<R, S>) -> Vec<Name> {
+fn kept<R: Record, S: Clone>(updates: &mut [Update<S>], placed: &Placed<R, S>) -> Vec<Name> {
     let mut back = Vec::new();
     for update in updates {
         if let Update::Remove(key) = update

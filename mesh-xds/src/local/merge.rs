@@ -47,15 +47,33 @@ pub struct Merger(Arc<Mutex<Merged>>);
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     pub(super) policies: Placed<Policy, PolicySpec>,
-    pub(super) services: Placed<Service, ServiceSpec>,
-    pub(super) workloads: Placed<Workload, WorkloadSpec>,
+    pub(super) services: Placed<Arc<Service>, ServiceSpec>,
+    pub(super) workloads: Placed<Arc<Workload>, WorkloadSpec>,
 }
 
 /// What the file says of one kind, and what it has put into a store, as it is there.
 #[derive(Debug)]
 pub(super) struct Placed<R, S> {
     says: HashMap<Name, S>,
-    there: HashMap<Name, Arc<R>>,
+    there: HashMap<Name, R>,
+}
+
+/// A record in a store, which is never changed in place.
+pub(super) trait Record {
+    /// Whether both are one record, and not only equal.
+    fn is(&self, other: &Self) -> bool;
+}
+
+impl<T> Record for Arc<T> {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self, other)
+    }
+}
+
+impl Record for Policy {
+    fn is(&self, other: &Self) -> bool {
+        self.version() == other.version()
+    }
 }
 
 impl<R, S> Default for Placed<R, S> {
@@ -67,14 +85,14 @@ impl<R, S> Default for Placed<R, S> {
     }
 }
 
-impl<R, S: Clone> Placed<R, S> {
+impl<R: Record, S: Clone> Placed<R, S> {
     /// What the file says about a key.
     pub(super) fn says(&self, key: &str) -> Option<&S> {
         self.says.get(key)
     }
 
     /// What the file says has been put into a store.
-    pub(super) fn put(&mut self, key: Name, present: Option<Arc<R>>) {
+    pub(super) fn put(&mut self, key: Name, present: Option<R>) {
         self.there.extend(present.map(|present| (key, present)));
     }
 
@@ -83,7 +101,7 @@ impl<R, S: Clone> Placed<R, S> {
         &mut self,
         specs: Vec<S>,
         key: impl Fn(&S) -> Name,
-        present: impl Fn(&str) -> Option<Arc<R>>,
+        present: impl Fn(&str) -> Option<R>,
     ) -> Vec<(Name, S)> {
         let specs: Vec<_> = specs.into_iter().map(|spec| (key(&spec), spec)).collect();
         self.says = specs.iter().cloned().collect();
@@ -102,20 +120,18 @@ impl<R, S: Clone> Placed<R, S> {
     }
 
     /// Keys that the file has no more, of which its own is still there.
-    fn gone(&self, own: &[(Name, S)], present: impl Fn(&str) -> Option<Arc<R>>) -> Vec<Name> {
+    fn gone(&self, own: &[(Name, S)], present: impl Fn(&str) -> Option<R>) -> Vec<Name> {
         let keys: HashSet<&Name> = own.iter().map(|(key, _)| key).collect();
         let gone = self.there.keys().filter(|key| !keys.contains(key));
         let own = gone.filter(|key| present(key).is_some_and(|present| self.has(key, &present)));
         own.cloned().collect()
     }
 
-    fn has(&self, key: &str, present: &Arc<R>) -> bool {
-        self.there
-            .get(key)
-            .is_some_and(|own| Arc::ptr_eq(own, present))
+    fn has(&self, key: &str, present: &R) -> bool {
+        self.there.get(key).is_some_and(|own| own.is(present))
     }
 
-    fn placed(&mut self, keys: Vec<Name>, present: impl Fn(&str) -> Option<Arc<R>>) {
+    fn placed(&mut self, keys: Vec<Name>, present: impl Fn(&str) -> Option<R>) {
         self.there.clear();
         for key in keys {
             let present = present(&key);

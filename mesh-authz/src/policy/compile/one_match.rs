@@ -177,10 +177,9 @@ impl Compiler<'_> {
             let place = place(Dimension::RequestPrincipal, excludes);
             for (at, one) in list.iter().enumerate() {
                 self.one_text(&place, at, &one.issuer)?;
-                let subject = one.subject.iter();
-                subject
-                    .map(|text| self.one_text(&place, at, text))
-                    .collect::<Result<(), _>>()?;
+                if let Some(subject) = &one.subject {
+                    self.one_text(&place, at, subject)?;
+                }
             }
             if !list.is_empty() {
                 let mut field = Field::begin(Dimension::RequestPrincipal, excludes, "");

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::policy::Texts;
 use crate::policy::bytes::Reader;
-use crate::spec::{MatchSpec, ServiceAccountMatch, StringMatch};
 use crate::spec::{Action, Scope};
+use crate::spec::{MatchSpec, ServiceAccountMatch, StringMatch};
 
 fn spec(rules: Vec<RuleSpec>) -> PolicySpec {
     PolicySpec {
