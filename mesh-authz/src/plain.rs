@@ -16,6 +16,9 @@ use crate::spec::{Action, PolicySpec, Scope};
 use crate::target::PolicyTarget;
 
 mod one_match;
+mod question;
+
+use question::{PlainFacts, PlainTruth};
 
 /// What the policies say about a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,21 +34,6 @@ pub enum PlainVerdict {
     Undecided,
     /// It depends on requests on the connection.
     NeedsRequest,
-}
-
-/// What there is to compare with.
-struct PlainFacts<'a> {
-    connection: &'a Connection<'a>,
-    request: Option<&'a Request<'a>>,
-    semantics: Semantics,
-}
-
-/// Whether something matches; what is not known lies between.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum PlainTruth {
-    False,
-    Unknown,
-    True,
 }
 
 /// What is decided, and what policies that are not enforced say.

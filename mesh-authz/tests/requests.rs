@@ -108,7 +108,7 @@ fn path(dice: &mut Dice) -> PathMatch {
             let all = [
                 "/api/{*}/carts",
                 "/api/{**}",
-                "/{*}/c",
+                "/{*}/v1/{**}",
                 "/api/{**}/7",
                 "/{*}/{**}",
             ];

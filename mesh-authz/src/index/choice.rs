@@ -79,6 +79,7 @@ fn weight(dimension: Dimension, part: Part) -> usize {
         (_, Part::Presence) => 32,
         (Dimension::ServiceAccount | Dimension::Principal, Part::All) => 1,
         (Dimension::RequestPrincipal | Dimension::Path | Dimension::Sni, Part::All) => 2,
+        (Dimension::Path, Part::Segment(_)) => 4,
         (Dimension::Namespace | Dimension::Host, Part::All) => 3,
         (Dimension::DestinationIp, Part::Bits4(32) | Part::Bits6(128)) => 3,
         (Dimension::SourceIp | Dimension::RemoteIp, Part::Bits4(24..) | Part::Bits6(64..)) => 3,

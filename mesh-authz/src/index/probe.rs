@@ -29,6 +29,8 @@ pub(super) enum Part {
     Bits6(u8),
     /// The issuer of a token, whatever the subject.
     Issuer,
+    /// A segment of a path, from 0.
+    Segment(u8),
 }
 
 impl Part {
@@ -41,6 +43,7 @@ impl Part {
             Self::Bits4(length) => 5 | u64::from(length) << 8,
             Self::Bits6(length) => 6 | u64::from(length) << 8,
             Self::Issuer => 7,
+            Self::Segment(at) => u64::from(at) << 8,
         }
     }
 
@@ -53,6 +56,11 @@ impl Part {
             Self::Last(length) => {
                 let start = text.len().checked_sub(usize::from(length))?;
                 text.get(start..)
+            }
+            Self::Segment(at) => {
+                // Nothing is before the first slash.
+                let mut segments = text.split(|byte| *byte == b'/').skip(1);
+                segments.nth(usize::from(at))
             }
             Self::Bits4(_) | Self::Bits6(_) | Self::Issuer => None,
         }

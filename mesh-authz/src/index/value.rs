@@ -17,6 +17,7 @@ pub(super) enum Value<'a> {
     Last(&'a [u8]),
     Network(IpAddr, u8),
     Issuer(&'a [u8]),
+    Segment(u8, &'a [u8]),
 }
 
 impl Value<'_> {
@@ -32,6 +33,7 @@ impl Value<'_> {
             Self::Network(IpAddr::V4(_), bits) => Part::Bits4(*bits),
             Self::Network(IpAddr::V6(_), bits) => Part::Bits6(*bits),
             Self::Issuer(_) => Part::Issuer,
+            Self::Segment(at, _) => Part::Segment(*at),
         }
     }
 
@@ -39,7 +41,7 @@ impl Value<'_> {
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Self::First(text) | Self::Last(text) => u16::try_from(text.len()).is_ok(),
-            Self::Issuer(_) => false,
+            Self::Issuer(_) | Self::Segment(..) => false,
             Self::Presence | Self::All(..) | Self::Port(_) | Self::Network(..) => true,
         }
     }
@@ -56,7 +58,7 @@ impl Value<'_> {
                 let (bytes, length) = network(*ip, part)?;
                 of((bytes.get(..length)?, &[]))
             }
-            Self::Issuer(issuer) => of((issuer, &[])),
+            Self::Issuer(text) | Self::Segment(_, text) => of((text, &[])),
         })
     }
 }
@@ -95,7 +97,7 @@ pub(super) fn each_value<'a>(
             each_text(&texts, &mut visit);
             if !exact {
                 for template in templates.iter() {
-                    visit(Value::First(template_prefix(text(template)).as_bytes()));
+                    visit(template_value(text(template)));
                 }
             }
             true
@@ -119,6 +121,22 @@ pub(super) fn each_value<'a>(
             all
         }
         None => false,
+    }
+}
+
+/// The longest of what every path has that fits a template: what it begins with, or a segment.
+fn template_value(template: &str) -> Value<'_> {
+    let prefix = template_prefix(template);
+    let before_any = template.split("{**}").next().unwrap_or_default();
+    // The last is not whole when `{**}` follows, and is looked up by what the path begins with.
+    let whole = before_any.rsplit_once('/').map_or("", |(whole, _)| whole);
+    let segments = (0_u8..=u8::MAX).zip(whole.split('/').skip(1));
+    let literal = segments.filter(|(_, segment)| !segment.contains('{'));
+    match literal.max_by_key(|(_, segment)| segment.len()) {
+        Some((at, segment)) if segment.len() > prefix.len() => {
+            Value::Segment(at, segment.as_bytes())
+        }
+        _ => Value::First(prefix.as_bytes()),
     }
 }
 

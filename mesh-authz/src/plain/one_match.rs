@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use mesh_core::identity::SpiffeId;
 
-use super::{PlainFacts, PlainTruth};
+use super::question::{PlainFacts, PlainTruth};
 use crate::connection::Connection;
 use crate::request::Request;
 use crate::spec::{MatchSpec, StringMatch, TemplateCharset};
