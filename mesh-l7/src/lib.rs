@@ -4,6 +4,7 @@
 //! - [`route`]: which rule a request meets, and what it says.
 //! - `gateway_api` (feature `gateway-api`): routes of the Gateway API, made into rules.
 //! - [`filter`]: what happens to requests and responses on their way, as pure functions.
+//! - [`hygiene`]: what must be right about the heads of messages before they are forwarded.
 //!
 //! Serving and forwarding HTTP, and the layers that put these together, are later work.
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@
 pub mod filter;
 #[cfg(feature = "gateway-api")]
 pub mod gateway_api;
+pub mod hygiene;
 pub mod matching;
 pub mod route;
 pub mod target;

@@ -1,0 +1,52 @@
+//! The smallest parts of the grammar.
+
+/// RFC 9110 §5.6.2.
+pub(super) fn is_token(text: &[u8]) -> bool {
+    let character = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    !text.is_empty() && text.iter().all(character)
+}
+
+/// Whether a value has nothing but visible characters, bytes above ASCII, spaces and tabs.
+pub(super) fn is_value(value: &[u8]) -> bool {
+    value
+        .iter()
+        .all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f))
+}
+
+/// Without spaces and tabs at both ends.
+pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// The members of a comma-separated list. Empty ones are left out, as RFC 9110 §5.6.1.2 asks for.
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|&b| b == b',')
+        .map(trim)
+        .filter(|m| !m.is_empty())
+}
+
+/// One or more digits and nothing else; `None` as well when the number is too large.
+pub(super) fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// One or more hexadecimal digits; `None` as well when the number is too large.
+pub(super) fn hex_number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 16 {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |number, &digit| {
+        let value = char::from(digit).to_digit(16)?;
+        number.checked_mul(16)?.checked_add(u64::from(value))
+    })
+}
