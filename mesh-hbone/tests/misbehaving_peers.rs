@@ -315,48 +315,99 @@ async fn a_flood_of_continuations_ends_its_own_connection() {
     assert_eq!(fixture.outcome().await, Outcome::Http2Failure);
 }
 
+/// Echoes, but handles requests for `slow:80` until their peer gives them up. Counts those that are
+/// being handled, and how many there were at once.
+#[derive(Clone, Default)]
+struct Handlers {
+    live: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl Handlers {
+    async fn fixture(&self) -> Fixture {
+        let handlers = self.clone();
+        let service = move |incoming| handlers.clone().handle(incoming);
+        Fixture::with(|builder| builder, service).await
+    }
+
+    async fn handle(self, mut incoming: Incoming) -> Result<(), mesh_hbone::BoxError> {
+        let live = self.live.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(live, Ordering::SeqCst);
+        let result = match incoming.authority() {
+            "slow:80" => {
+                incoming.closed().await;
+                Ok(())
+            }
+            _ => echo(incoming).await,
+        };
+        self.live.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+
+    /// Waits until only the healthy tunnel is left.
+    async fn settled(&self) {
+        while self.live.load(Ordering::SeqCst) > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Opens stream number `n` and resets it in the same breath.
+fn opened_and_reset(n: u32) -> Vec<u8> {
+    let stream = 1 + 2 * n;
+    let mut both = connect(stream, "slow:80");
+    both.extend(frames::reset(stream, frames::CANCEL));
+    both
+}
+
 #[tokio::test]
-async fn ten_thousand_rapid_resets_end_their_own_connection_and_leave_no_handlers() {
-    static LIVE: AtomicUsize = AtomicUsize::new(0);
-    static MOST: AtomicUsize = AtomicUsize::new(0);
-    struct Counted;
-    impl Drop for Counted {
-        fn drop(&mut self) {
-            LIVE.fetch_sub(1, Ordering::SeqCst);
+async fn ten_thousand_rapid_resets_end_their_own_connections_and_leave_no_handlers() {
+    let handlers = Handlers::default();
+    let mut fixture = handlers.fixture().await;
+    let (mut sent, mut closed) = (0, 0);
+    while sent < 10_000 {
+        let mut wire = Wire::client(fixture.tls().await).await;
+        let before = sent;
+        while sent < 10_000 && wire.try_send(&opened_and_reset(sent - before)).await {
+            sent += 1;
+        }
+        // The last connection may not have come to its limit.
+        if sent < 10_000 {
+            assert_eq!(wire.ended_with().await, Some(frames::ENHANCE_YOUR_CALM));
+            assert_eq!(fixture.outcome().await, Outcome::Http2Failure);
+            closed += 1;
         }
     }
-    let service = |mut incoming: Incoming| async move {
-        let live = LIVE.fetch_add(1, Ordering::SeqCst) + 1;
-        let _counted = Counted;
-        MOST.fetch_max(live, Ordering::SeqCst);
-        if incoming.authority() == "slow:80" {
-            incoming.closed().await;
-            return Ok(());
-        }
-        echo(incoming).await
-    };
-    let mut fixture = Fixture::with(|builder| builder, service).await;
+    assert!(closed > 0, "one connection took them all");
+    // What the metric of failed connections counts.
+    let rejections = vec![Outcome::Http2Failure; closed];
+    assert_eq!(fixture.recorder.rejections()[..closed], rejections);
+    let most = handlers.most.load(Ordering::SeqCst);
+    assert!(most <= 401, "{most} handlers at once");
+    fixture.healthy.check().await;
+    handlers.settled().await;
+}
+
+#[tokio::test]
+async fn ten_thousand_resets_of_streams_that_were_taken_cost_nothing() {
+    let handlers = Handlers::default();
+    let mut fixture = handlers.fixture().await;
     let mut wire = Wire::client(fixture.tls().await).await;
-    let mut opened = 0;
-    for n in 0..10_000u32 {
-        let stream = 1 + 2 * n;
-        let mut both = connect(stream, "slow:80");
-        both.extend(frames::reset(stream, frames::CANCEL));
-        if !wire.try_send(&both).await {
-            break;
+    for n in 0..10_000 {
+        wire.send(&opened_and_reset(n)).await;
+        // Few enough at a time to be no flood: the answer comes when all before it was read.
+        if n % 10 == 9 {
+            wire.send(&frame(frames::PING, 0, 0, &[0; 8])).await;
+            wire.next_of(frames::PING).await;
         }
-        opened += 1;
     }
-    assert!(opened < 10_000, "10,000 streams were opened and reset");
-    assert_eq!(wire.ended_with().await, Some(frames::ENHANCE_YOUR_CALM));
-    assert_eq!(fixture.outcome().await, Outcome::Http2Failure);
-    assert!(
-        MOST.load(Ordering::SeqCst) <= 401,
-        "{MOST:?} handlers at once"
-    );
-    while LIVE.load(Ordering::SeqCst) > 1 {
-        tokio::task::yield_now().await;
-    }
+    fixture.healthy.check().await;
+    handlers.settled().await;
+    // The connection itself is as good as new.
+    wire.send(&connect(20_001, "10.0.0.1:80")).await;
+    assert_eq!(wire.next_of(frames::HEADERS).await.status(), 200);
+    let most = handlers.most.load(Ordering::SeqCst);
+    assert!(most <= 401, "{most} handlers at once");
 }
 
 #[tokio::test]
