@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn an_open_connection_is_small() {
         // Bytes. The limit for an idle connection, all of it, is about 1200.
-        assert!(size_of::<Carry<Plain<TcpStream>, Tunnel>>() <= 416);
-        assert!(size_of::<Carry<Plain<TcpStream>, Plain<TcpStream>>>() <= 320);
+        assert!(size_of::<Carry<Plain<TcpStream>, Tunnel>>() <= 288);
+        assert!(size_of::<Carry<Plain<TcpStream>, Plain<TcpStream>>>() <= 240);
     }
 }
