@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::hint::black_box;
+use std::sync::Once;
 
 use bytes::BytesMut;
 
@@ -13,6 +15,16 @@ pub(crate) const LARGE: usize = 64 * 1024;
 /// for each read of bulk bytes: glibc's does on the main thread, where it took a fifth of the time.
 const KEPT: usize = 16;
 
+/// The largest memory block that is freed before bulk bytes flow. See [`KEEP_FREED`].
+const FREED: usize = 1024 * 1024;
+
+/// What else is allocated for bulk bytes is not ours: frames in the HTTP/2 library, records in rustls.
+/// glibc gives freed memory back to the system when more than its limit is free at the end of a heap,
+/// at first 128 KiB, so each frame would cost page faults anew. The limit grows to twice the largest
+/// block that was ever freed (`M_TRIM_THRESHOLD`, mallopt(3)): 2 MiB for each thread from then on. Other
+/// allocators do nothing of the kind, and the block costs nothing: nobody writes to it.
+static KEEP_FREED: Once = Once::new();
+
 thread_local! {
     static KEEP: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
 }
@@ -21,14 +33,17 @@ thread_local! {
 pub(crate) fn take() -> BytesMut {
     KEEP.try_with(|keep| {
         let mut keep = keep.borrow_mut();
-        // Oldest first: its bytes are the first that have been passed on.
+        // Youngest first: its memory is the likeliest to be in the processor's cache still.
         let free = |buffer: &mut BytesMut| buffer.capacity() >= LARGE || buffer.try_reclaim(LARGE);
-        let at = keep.iter_mut().position(free)?;
+        let at = keep.iter_mut().rposition(free)?;
         keep.remove(at)
     })
     .ok()
     .flatten()
-    .unwrap_or_else(|| BytesMut::with_capacity(LARGE))
+    .unwrap_or_else(|| {
+        KEEP_FREED.call_once(|| drop(black_box(Vec::<u8>::with_capacity(FREED))));
+        BytesMut::with_capacity(LARGE)
+    })
 }
 
 /// Gives a buffer back, of which bytes may have been split off. Its memory is lent again when nothing
