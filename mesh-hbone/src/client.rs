@@ -333,6 +333,8 @@ where
         let slot = pool.acquire(key, dialer).await?;
         match request(&slot, pool.settings(), target).await {
             Err(Failed::Unprocessed(_)) if tries < TRIES => slot.link().retire(),
+            // The pool knows by now how many streams the peer allows.
+            Err(Failed::Crowded(_)) if tries < TRIES => {}
             result => return result.map_err(Failed::into_error),
         }
     }

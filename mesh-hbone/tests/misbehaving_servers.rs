@@ -365,7 +365,6 @@ async fn a_limit_of_one_stream_makes_a_connection_for_each_tunnel() {
 }
 
 #[tokio::test]
-#[ignore = "streams that were begun before the peer's SETTINGS wait on their connection"]
 async fn a_burst_on_a_server_that_allows_one_stream_each_is_spread_in_time() {
     // The limit is learnt with the first SETTINGS; tunnels that came before must not wait for it.
     let mesh = Mesh::new();

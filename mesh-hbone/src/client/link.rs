@@ -47,6 +47,12 @@ pub(super) struct Link {
     born: Instant,
     live: AtomicUsize,
     retired: AtomicBool,
+    /// Requests that were ever begun.
+    begun: AtomicUsize,
+    /// Whether the peer has said how many streams it allows.
+    settled: AtomicBool,
+    /// Tells requests that it has.
+    settling: Notify,
     /// Why the connection ended.
     end: Mutex<Option<End>>,
     /// Tells the driver that streams ended or that the link was retired.
@@ -140,6 +146,49 @@ impl Link {
             .as_ref()
             .map_or(0, SendRequest::current_max_send_streams);
         configured.min(allowed).max(1)
+    }
+
+    /// The same, for a connection whose peer has not said anything yet: as `assumed`.
+    pub(super) fn room(&self, configured: usize, assumed: usize) -> usize {
+        if self.is_settled() {
+            self.limit(configured)
+        } else {
+            self.limit(configured).min(assumed)
+        }
+    }
+
+    /// Whether the peer has said how many streams it allows.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+        self.settling.notify_waiters();
+    }
+
+    /// Counts a request that begins now; its number, from zero, when the peer has not said yet how many
+    /// streams it allows.
+    pub(super) fn begin(&self) -> Option<usize> {
+        let number = self.begun.fetch_add(1, Ordering::AcqRel);
+        (!self.is_settled()).then_some(number)
+    }
+
+    /// Resolves when the request with that number turns out to be beyond what the peer allows.
+    ///
+    /// Streams are opened in the order of their requests. So it waits unsent, for as long as those
+    /// before it last, or it was sent and the peer refuses it (RFC 9113 §5.1.2).
+    pub(super) async fn crowded_out(&self, number: Option<usize>, configured: usize) {
+        if let Some(number) = number {
+            let settling = self.settling.notified();
+            if !self.is_settled() {
+                settling.await;
+            }
+            if number >= self.limit(configured) {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Whether the peer takes no new streams, having said so with a GOAWAY, or the connection has
@@ -250,6 +299,9 @@ where
             born: Instant::now(),
             live: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
+            begun: AtomicUsize::new(0),
+            settled: AtomicBool::new(false),
+            settling: Notify::new(),
             end: Mutex::new(None),
             changed: Notify::new(),
         });
@@ -407,6 +459,8 @@ where
         if let Some(first_frame) = &mut self.first_frame {
             if self.flusher.has_delivered() {
                 self.first_frame = None;
+                // The first frame of a server is its SETTINGS (RFC 9113 §3.4).
+                self.link.settle();
             } else if first_frame.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(self.give_up(End::NoHttp2));
             }

@@ -241,8 +241,17 @@ impl Drop for Pool {
 }
 
 impl Entry {
+    /// Streams that a peer is taken to allow before it says so: as many as on the other connections.
+    fn assumed(&self, max_streams: usize) -> usize {
+        let settled = self.links.iter().filter(|link| link.is_settled());
+        let known = settled.map(|link| link.limit(max_streams)).max();
+        known.unwrap_or(ASSUMED_STREAMS).min(max_streams)
+    }
+
     fn least_loaded(&self, max_streams: usize) -> Option<Arc<Link>> {
-        let with_room = self.links.iter().filter(|link| has_room(link, max_streams));
+        let assumed = self.assumed(max_streams);
+        let has_room = |link: &&Arc<Link>| link.live() < link.room(max_streams, assumed);
+        let with_room = self.links.iter().filter(has_room);
         with_room.min_by_key(|link| link.live()).cloned()
     }
 
@@ -306,14 +315,14 @@ impl Entries {
                 continue;
             }
             let slot = link.take_slot();
-            let full = |link: &Arc<Link>| link.live() >= link.limit(max_streams);
+            let assumed = entry.assumed(max_streams);
+            let full = |link: &Arc<Link>| link.live() >= link.room(max_streams, assumed);
             let now_full = entry.dials.is_empty() && entry.links.iter().all(full);
             return Found::Slot { slot, now_full };
         }
-        let current = |dial: &&mut Dial| {
-            dial.generation >= credential.generation()
-                && dial.waiting < max_streams.min(ASSUMED_STREAMS)
-        };
+        let assumed = entry.assumed(max_streams);
+        let current =
+            |dial: &&mut Dial| dial.generation >= credential.generation() && dial.waiting < assumed;
         let current = entry.dials.iter_mut().filter(current);
         match current.min_by_key(|dial| dial.waiting) {
             Some(dial) => {

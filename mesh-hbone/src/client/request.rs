@@ -12,12 +12,14 @@ use crate::tunnel::Tunnel;
 /// A failed request: whether the peer may have acted on it.
 pub(super) enum Failed {
     Unprocessed(Error),
+    /// There are more requests on the connection than the peer turned out to allow.
+    Crowded(Error),
     Final(Error),
 }
 
 impl Failed {
     pub(super) fn into_error(self) -> Error {
-        let (Self::Unprocessed(error) | Self::Final(error)) = self;
+        let (Self::Unprocessed(error) | Self::Crowded(error) | Self::Final(error)) = self;
         error
     }
 }
@@ -45,6 +47,7 @@ pub(super) async fn request(
         };
         let sender = link.sender().ok_or_else(gone)?;
         let mut ready = sender.ready().await.map_err(unprocessed)?;
+        let crowded_out = link.crowded_out(link.begin(), settings.max_streams);
         let (answer, send) = ready.send_request(head, false).map_err(|source| {
             // What the library refuses to send says nothing about the connection.
             if source.is_io() || source.is_go_away() {
@@ -53,7 +56,15 @@ pub(super) async fn request(
                 Failed::Final(Error::Http2 { endpoint, source })
             }
         })?;
-        match answer.await {
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = crowded_out => return Err(Failed::Crowded(Error::Http2 {
+                endpoint,
+                source: GONE.into(),
+            })),
+        };
+        match answer {
             Ok(answer) => Ok((answer, send)),
             Err(source) if is_unprocessed(&source) => Err(unprocessed(source)),
             Err(source) => Err(Failed::Final(
