@@ -6,6 +6,10 @@
 //! messages follow each other within that time. It costs processor time that nobody else wants: while
 //! it looks, it yields to every other thread that could run on its core.
 //!
+//! It limits itself. When looks come to nothing, because messages are rare, or because others take the
+//! core meanwhile, the worker sleeps as if it had never looked and tries again after 64 receptions, then
+//! 128, up to 4096, until one look finds something in time.
+//!
 //! [`Awake`] belongs to one worker: a thread with a current-thread runtime. The sockets of the
 //! worker are made by [`Awake::acceptor`] and [`Awake::dialer`], so that it knows when there is
 //! traffic; [`Awake::run`] is spawned on it.
@@ -26,6 +30,7 @@
 //! # }
 //! ```
 
+mod patience;
 mod socket;
 mod sources;
 mod traffic;
@@ -36,6 +41,7 @@ pub use sources::{AwakeAcceptor, AwakeDialer, AwakeDialing};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use patience::Patience;
 use traffic::Traffic;
 
 /// Keeps one worker awake for a while after traffic.
@@ -81,24 +87,33 @@ impl Awake {
         if self.window == Duration::ZERO {
             return;
         }
+        let mut patience = Patience::default();
+        let mut seen = self.traffic.reads();
         loop {
-            self.traffic.wait().await;
-            self.look().await;
+            self.traffic.wait_beyond(seen).await;
+            self.look(&mut patience).await;
+            seen = self.traffic.reads().saturating_add(patience.in_vain());
         }
     }
 
     /// Looks for traffic until there was none for the whole window.
-    async fn look(&self) {
+    async fn look(&self, patience: &mut Patience) {
         let mut seen = self.traffic.reads();
         let mut since = Instant::now();
-        while since.elapsed() < self.window {
+        loop {
             // Other threads first. Then the runtime looks for what has arrived, without waiting.
             std::thread::yield_now();
             tokio::task::yield_now().await;
+            let now = Instant::now();
+            // What came later, because another thread had the core, has not come in time.
+            if now.duration_since(since) >= self.window {
+                return;
+            }
             let reads = self.traffic.reads();
             if reads != seen {
                 seen = reads;
-                since = Instant::now();
+                since = now;
+                patience.found();
             }
         }
     }
