@@ -6,7 +6,6 @@ use mesh_core::model::Workload;
 use mesh_core::name::Name;
 
 use crate::connection::Connection;
-use crate::decision::{Decision, Verdict};
 use crate::facts::Facts;
 use crate::index::PolicyIndex;
 use crate::policy::{Clause, Match, Policy, Rule};
@@ -14,6 +13,12 @@ use crate::spec::{Action, Scope};
 use crate::truth::Truth;
 
 mod observed;
+mod tree;
+mod words;
+
+pub use tree::{
+    ClauseTree, FieldTree, MatchTree, NearestRule, PolicyTree, RequestExplanation, RuleTree,
+};
 
 /// What is decided about a connection, with what each policy says about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,20 +110,12 @@ impl PolicyIndex {
         relevant.sort_by_key(|(order, key, _)| (*order, *key));
         let shown = relevant.iter().take(limit);
         Explanation {
-            verdict: verdict(&decision),
+            verdict: words::verdict(&decision),
             dry_run_would_deny: decision.dry_run.would_deny(),
             missing: self.missing(workload).cloned().collect(),
             policies: shown.map(|(_, _, policy)| report(policy, &facts)).collect(),
             omitted: relevant.len().saturating_sub(limit),
         }
-    }
-}
-
-fn verdict(decision: &Decision<'_>) -> String {
-    match decision.verdict {
-        Verdict::Allow(reason) => format!("allowed: {reason}"),
-        Verdict::Deny(reason) => format!("denied: {reason}"),
-        Verdict::Undecided(missing) => format!("undecided: {missing}"),
     }
 }
 

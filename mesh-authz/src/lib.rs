@@ -12,7 +12,10 @@
 //! - [`guard`]: live connections, which are decided again when policies or workloads change.
 //! - [`plain`]: the rules of evaluation as they are written down, for tests and as a yardstick.
 //!
-//! This version decides about connections (L4). Nothing here needs an async runtime.
+//! - [`external`]: whom CUSTOM policies ask.
+//!
+//! Decisions are about connections ([`PolicyIndex::decide`]) and about requests on them
+//! ([`PolicyIndex::decide_request`], [`PolicyIndex::residual`]). Nothing here needs an async runtime.
 //!
 //! ```
 //! use mesh_authz::spec::{Action, ClauseSpec, MatchSpec, PolicySpec, RuleSpec, Scope, StringMatch};
@@ -46,6 +49,7 @@ pub mod claims;
 mod connection;
 mod decision;
 mod explain;
+pub mod external;
 mod facts;
 pub mod guard;
 mod index;
@@ -72,7 +76,10 @@ pub use connection::Connection;
 pub use decision::{
     AllowReason, Decision, DenyReason, DryRun, DryRunAllow, RuleRef, Undecided, Verdict,
 };
-pub use explain::{Explanation, FieldReport, PolicyReport, RuleReport};
+pub use explain::{
+    ClauseTree, Explanation, FieldReport, FieldTree, MatchTree, NearestRule, PolicyReport,
+    PolicyTree, RequestExplanation, RuleReport, RuleTree,
+};
 pub use index::{PolicyIndex, Providers, Residual};
 pub use invalid::{InvalidPolicy, Problem};
 pub use limits::Limits;

@@ -64,7 +64,7 @@ impl<'a> Request<'a> {
 }
 
 /// What parts of a proxy have noted about a request, by who noted it and under which key.
-pub trait Metadata: fmt::Debug {
+pub trait Metadata: fmt::Debug + Sync {
     /// Whether the value under a key is a text that fits.
     fn text(&self, filter: &str, key: &str, fits: &dyn Fn(&str) -> bool) -> bool;
 
