@@ -16,6 +16,10 @@ pub mod delta;
 pub mod dev_ca;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "manifest")]
+pub mod manifest;
+#[cfg(any(feature = "local", feature = "manifest"))]
+pub mod place;
 #[cfg(any(all(unix, feature = "dev-ca"), feature = "ca"))]
 mod renewal;
 #[cfg(feature = "server")]
@@ -26,7 +30,7 @@ mod signing;
 mod svid;
 #[cfg(test)]
 mod testing;
-#[cfg(feature = "local")]
+#[cfg(any(feature = "local", feature = "manifest"))]
 pub mod watched_file;
 #[cfg(feature = "wire")]
 pub mod wire;

@@ -56,7 +56,9 @@ mod value;
 
 pub use beside::Beside;
 pub use config::{Loaded, LocalConfig, MAX_BYTES};
-pub use error::{LocalError, Place};
+pub use error::LocalError;
 pub use merge::Merger;
 pub use parse::parse;
 pub use source::{LocalSource, POLL_INTERVAL, replace};
+
+pub use crate::place::Place;

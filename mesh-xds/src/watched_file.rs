@@ -79,6 +79,14 @@ impl WatchedFile {
         }
     }
 
+    /// Takes a file that appears for one that is being written: it is read when two successive
+    /// looks find it unchanged. Default: at once.
+    #[must_use]
+    pub fn new_in_place(self) -> Self {
+        let state = FileState::new_in_place();
+        Self { state, ..self }
+    }
+
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {

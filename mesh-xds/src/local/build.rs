@@ -9,9 +9,10 @@ use mesh_core::name::Name;
 use serde_saphyr::{Location, Spanned};
 
 use super::config::LocalConfig;
-use super::error::{LocalError, Place};
+use super::error::LocalError;
 use super::policy::{self, Policy};
 use super::{file, model, value};
+use crate::place::Place;
 
 /// A workload of the file under construction, and where it stands.
 struct Draft {
@@ -178,7 +179,7 @@ impl<'a> Builder<'a> {
     }
 
     fn place(&self, location: &Location, field: String) -> Place {
-        Place::at(self.file_name, location, field)
+        Place::at(self.file_name, location.line(), location.column(), field)
     }
 
     fn invalid(&self, location: &Location, field: String, problem: String) -> LocalError {

@@ -19,7 +19,7 @@ pub struct LocalConfig {
 }
 
 /// What was taken over from a file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Loaded {
     /// How many workloads the store has now.

@@ -1,47 +1,9 @@
 //! Why a local file was not accepted, and where.
 
-use std::fmt;
 use std::io;
 
+use crate::place::Place;
 use crate::watched_file::FileError;
-
-/// A place in a local file: what an editor needs to jump there.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Place {
-    /// The file, as the caller named it.
-    pub file: String,
-    /// The line, counted from 1; 0 when it is not known.
-    pub line: u64,
-    /// The column, counted from 1 in characters; 0 when it is not known.
-    pub column: u64,
-    /// The path to the value, such as `workloads[0].workloadIps[1]`; empty for the whole file.
-    pub field: String,
-}
-
-impl Place {
-    pub(super) fn at(file: &str, location: &serde_saphyr::Location, field: String) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: location.line(),
-            column: location.column(),
-            field,
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
-        if !self.field.is_empty() {
-            write!(f, ": {}", self.field)?;
-        }
-        Ok(())
-    }
-}
 
 /// Why a local file was not accepted. Nothing of such a file takes effect.
 #[derive(Debug, thiserror::Error)]

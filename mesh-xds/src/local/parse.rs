@@ -8,8 +8,9 @@ use serde_saphyr::{Budget, Location, Options};
 
 use super::build::Builder;
 use super::config::{LocalConfig, MAX_BYTES};
-use super::error::{LocalError, Place};
+use super::error::LocalError;
 use super::file;
+use crate::place::Place;
 
 /// Reads the text of a local file; `file_name` is what errors call it.
 ///
@@ -56,7 +57,7 @@ fn deserialize(text: &str, file_name: &str) -> Result<file::File, LocalError> {
             let text = error.without_snippet().to_string();
             let suffix = format!(" at line {}, column {}", location.line(), location.column());
             let problem = text.strip_suffix(&suffix).unwrap_or(&text).to_owned();
-            let place = Place::at(file_name, &location, field);
+            let place = Place::at(file_name, location.line(), location.column(), field);
             Err(LocalError::Invalid { place, problem })
         }
     }

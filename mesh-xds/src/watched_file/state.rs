@@ -27,14 +27,24 @@ impl Stamp {
 /// What the file was at the last look, and whether that state was taken over.
 ///
 /// A file that another file replaced is complete and read at once. A file that is written in
-/// place may be half written, so it is read when two looks find it the same.
+/// place may be half written, so it is read when two looks find it the same. A file that appears is
+/// read at once, unless it is expected to be written in place as well.
 #[derive(Debug, Default)]
 pub(super) struct FileState {
     seen: Option<Option<Stamp>>,
     settled: bool,
+    new_in_place: bool,
 }
 
 impl FileState {
+    /// A file that may be written in place where there was none.
+    pub(super) fn new_in_place() -> Self {
+        Self {
+            new_in_place: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether the file is to be read now. `None` = there is no file.
     pub(super) fn look(&mut self, stamp: Option<Stamp>) -> bool {
         let before = self.seen.replace(stamp);
@@ -43,7 +53,8 @@ impl FileState {
         }
         let in_place = match (before.flatten(), stamp) {
             (Some(before), Some(now)) => before.identity == now.identity,
-            _ => false,
+            (None, Some(_)) => self.new_in_place,
+            (_, None) => false,
         };
         self.settled = !in_place;
         self.settled
@@ -116,6 +127,17 @@ mod tests {
                 assert_eq!(state.look(*stamp), *read, "{name}, look {at}");
             }
         }
+    }
+
+    #[test]
+    fn a_new_file_that_may_be_half_written_is_read_when_it_has_settled() {
+        let mut state = FileState::new_in_place();
+        assert!(!state.look(stamp(1, 10, 0)));
+        assert!(!state.look(stamp(1, 20, 1)));
+        assert!(state.look(stamp(1, 20, 1)));
+        assert!(!state.look(stamp(1, 20, 1)));
+        // One that takes the place of another one is complete.
+        assert!(state.look(stamp(2, 20, 1)));
     }
 
     #[test]

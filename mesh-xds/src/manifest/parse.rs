@@ -1,0 +1,170 @@
+//! From the text of a file to its objects.
+
+use std::sync::Arc;
+
+use mesh_core::name::Name;
+
+use super::de::{self, ReadError};
+use super::document::{Document, GroupKind, Metadata, ObjectKey};
+use super::kind;
+use super::node::Node;
+use super::problem::Problem;
+use super::read;
+use crate::place::Place;
+
+/// The objects of a text: YAML documents, JSON, or what `kubectl get ... -o yaml` prints.
+///
+/// Lists (`kind: List`, or a list of one kind such as `PodList`) count as their items. `file` is
+/// what problems call the text. An empty text has no objects.
+///
+/// # Errors
+/// The [`Problem`] with its place when the text is not YAML, exceeds its budget ([`MAX_BYTES`](super::MAX_BYTES),
+/// [`MAX_DEPTH`](super::MAX_DEPTH), [`MAX_NODES`](super::MAX_NODES), [`MAX_ALIASED`](super::MAX_ALIASED)), or has a
+/// document that says not which object it is (`apiVersion`, `kind`, `metadata.name`): nobody can tell then what
+/// such a text means to have removed.
+pub fn parse(text: &str, file: &str) -> Result<Vec<Document>, Problem> {
+    let file: Arc<str> = file.into();
+    let mut documents = Vec::new();
+    for root in read::read(text, &file)? {
+        Part {
+            file: &file,
+            within: String::new(),
+            implied: None,
+        }
+        .add(root, &mut documents)?;
+    }
+    Ok(documents)
+}
+
+/// A part of a file that is an object or a list of them.
+struct Part<'a> {
+    file: &'a Arc<str>,
+    within: String,
+    /// `apiVersion` and `kind` of items that need not name them.
+    implied: Option<(String, String)>,
+}
+
+impl Part<'_> {
+    fn add(self, root: Node, documents: &mut Vec<Document>) -> Result<(), Problem> {
+        if !root.is_map() {
+            let problem =
+                format!("expected an object with apiVersion, kind and metadata, got {root}");
+            return self.problem(&root, "", problem);
+        }
+        let (api_version, kind) = self.kind_of(&root)?;
+        let is_list = kind.ends_with("List") && root.field("items").is_some_and(Node::is_list);
+        if is_list || kind == "List" {
+            return self.items(&root, &api_version, &kind, documents);
+        }
+        documents.push(self.document(root, &api_version, &kind)?);
+        Ok(())
+    }
+
+    fn kind_of(&self, root: &Node) -> Result<(String, String), Problem> {
+        let given = (self.text(root, "apiVersion")?, self.text(root, "kind")?);
+        match (given, &self.implied) {
+            ((Some(version), Some(kind)), _) => Ok((version.to_owned(), kind.to_owned())),
+            ((None, None), Some(implied)) => Ok(implied.clone()),
+            ((None, _), _) => self.problem(root, "apiVersion", "missing, expected such as v1"),
+            ((_, None), _) => self.problem(root, "kind", "missing, expected such as Service"),
+        }
+    }
+
+    /// A field that is a text when it is there.
+    fn text<'n>(&self, root: &'n Node, field: &str) -> Result<Option<&'n str>, Problem> {
+        match root.field(field) {
+            None => Ok(None),
+            Some(node) => match node.text() {
+                Some(text) if !text.is_empty() => Ok(Some(text)),
+                _ => self.problem(node, field, format!("expected a text, got {node}")),
+            },
+        }
+    }
+
+    fn items(
+        &self,
+        root: &Node,
+        api_version: &str,
+        kind: &str,
+        documents: &mut Vec<Document>,
+    ) -> Result<(), Problem> {
+        let implied = kind.strip_suffix("List").filter(|kind| !kind.is_empty());
+        for (index, item) in root
+            .field("items")
+            .map_or(&[][..], Node::items)
+            .iter()
+            .enumerate()
+        {
+            let item_of = Part {
+                file: self.file,
+                within: self.path(&format!("items[{index}]")),
+                implied: implied.map(|kind| (api_version.to_owned(), kind.to_owned())),
+            };
+            if item.field("items").is_some_and(Node::is_list) && implied.is_none() {
+                let problem = "expected an object, got a list within a list";
+                return item_of.problem(item, "", problem);
+            }
+            item_of.add(item.clone(), documents)?;
+        }
+        Ok(())
+    }
+
+    fn document(&self, root: Node, api_version: &str, kind: &str) -> Result<Document, Problem> {
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let kind = GroupKind::new(group, kind);
+        let metadata = match root.field("metadata") {
+            Some(node) => de::read::<Metadata>(node).map_err(|error| {
+                let ReadError { problem, found } = error;
+                let (at, inner) = found.unwrap_or_default();
+                let path = self.path(&format!("metadata.{inner}"));
+                Problem::new(
+                    Place::at(self.file, at.line.into(), at.column.into(), path),
+                    problem,
+                )
+            })?,
+            None => (Metadata::default(), Vec::new()),
+        };
+        // Unknown fields of metadata are those of other versions of Kubernetes.
+        let (metadata, _) = metadata;
+        if metadata.name.is_empty() {
+            return self.problem(
+                &root,
+                "metadata.name",
+                "missing, expected the object's name",
+            );
+        }
+        let namespace: Name = match metadata.namespace.as_str() {
+            _ if kind::is_cluster_wide(&kind) => Name::default(),
+            "" => "default".into(),
+            namespace => namespace.into(),
+        };
+        Ok(Document {
+            key: ObjectKey {
+                kind,
+                namespace,
+                name: metadata.name.as_str().into(),
+            },
+            file: self.file.clone(),
+            within: self.within.clone(),
+            version: version.into(),
+            metadata,
+            root,
+        })
+    }
+
+    fn path(&self, inner: &str) -> String {
+        match (self.within.is_empty(), inner.is_empty()) {
+            (true, _) => inner.to_owned(),
+            (_, true) => self.within.clone(),
+            (false, false) => format!("{}.{inner}", self.within),
+        }
+    }
+
+    fn problem<T>(&self, node: &Node, path: &str, text: impl Into<String>) -> Result<T, Problem> {
+        let place = Place::at(self.file, node.line(), node.column(), self.path(path));
+        Err(Problem::new(place, text))
+    }
+}
+
+#[cfg(test)]
+mod tests;
