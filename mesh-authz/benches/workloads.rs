@@ -308,7 +308,9 @@ fn w7(count: usize) -> Cell {
         ));
     }
     for at in 0..count {
-        let source = match at % 20 {
+        // The same in each namespace.
+        let turn = at / 200;
+        let source = match turn % 20 {
             0..12 => MatchSpec {
                 principals: exact(account(at * 7 % 50_000)),
                 ..m()
@@ -320,23 +322,23 @@ fn w7(count: usize) -> Cell {
             _ => MatchSpec::default(),
         };
         let mut operation = MatchSpec::default();
-        if at % 10 < 7 {
+        if turn % 10 < 7 {
             operation.paths = path(format!("/api/v{}/things-{}/*", at % 3, at / 200 % 97));
         }
-        if at % 3 == 0 {
+        if turn % 3 == 0 {
             operation.methods = vec![
                 StringMatch::exact("GET").unwrap(),
                 StringMatch::exact("PUT").unwrap(),
             ];
         }
-        if at % 10 >= 7 || at % 4 == 0 {
-            operation.destination_ports = vec![[80, 8080, 9000][at % 3]];
+        if turn % 10 >= 7 || turn % 4 == 0 {
+            operation.destination_ports = vec![[80, 8080, 9000][turn % 3]];
         }
         let clauses = [source, operation].into_iter().filter(|one| *one != m());
         let clauses = clauses
             .map(|one| ClauseSpec { matches: vec![one] })
             .collect();
-        let action = if at % 20 == 1 {
+        let action = if turn % 20 == 1 {
             Action::Deny
         } else {
             Action::Allow

@@ -11,8 +11,9 @@ use super::probe::Part;
 use crate::policy::{Clause, Dimension, Field, Match, Rule};
 
 /// The most rules that may be found under one value, so that what a connection has in common with
-/// all rules costs no more than this.
-const CROWDED: usize = 64;
+/// all rules costs no more than this. To look at a rule that is not at hand takes as long as it takes
+/// a sieve to rule out thousands.
+const CROWDED: usize = 8;
 
 /// A field, and where its values are found.
 pub(super) type Choice<'a> = (Field<'a>, Vec<Place>);

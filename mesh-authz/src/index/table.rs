@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 /// Pairs of a page, on average, before there are twice as many pages.
-const FULL: usize = 256;
+const FULL: usize = 128;
 /// Pairs of a page, on average, before there are half as many.
-const EMPTY: usize = 48;
+const EMPTY: usize = 24;
 /// The first bits of a hash that choose a page within a chunk of pages.
 const CHUNK: u32 = 6;
 
@@ -71,8 +71,9 @@ impl<V: Copy + Ord> Table<V> {
         self.change(tag, |page| {
             let at = page.partition_point(|pair| *pair < (tag, value));
             let (before, after) = page.split_at_checked(at)?;
-            let new = [(tag, value)];
-            Some([before, &new, after].concat().into())
+            let new = std::iter::once((tag, value));
+            let before = before.iter().copied().chain(new);
+            Some(before.chain(after.iter().copied()).collect())
         });
         self.len += 1;
     }
