@@ -6,7 +6,7 @@
 //! - [`Jwks`]: keys that are given; [`JwksStore`]: keys that are fetched, and the [`Refresher`] that
 //!   says when. Fetching itself is a [`JwksFetcher`]; [`AddressGuard`] decides what may be reached.
 //!
-//! Nothing here needs a runtime. The cryptography is that of the feature `aws-lc-rs`, or else
+//! Nothing here needs a runtime, but for `HttpFetcher` and `drive` of the feature `jwks-http`. The cryptography is that of the feature `aws-lc-rs`, or else
 //! `ring`; with neither of them every token is refused.
 //!
 //! ```
@@ -36,6 +36,8 @@ mod crypto;
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 #[path = "jwt/without_crypto.rs"]
 mod crypto;
+#[cfg(feature = "jwks-http")]
+mod drive;
 mod error;
 mod fetch;
 mod freshness;
@@ -55,10 +57,14 @@ mod schedule;
 mod source;
 mod store;
 mod token;
+#[cfg(feature = "jwks-http")]
+mod web;
 
 pub use address::AddressGuard;
 pub use algorithm::{Algorithm, KeyType};
 pub use authenticator::{Authenticated, Authenticator};
+#[cfg(feature = "jwks-http")]
+pub use drive::drive;
 pub use error::JwtError;
 pub use fetch::{Document, FetchError, FetchedKeys, JwksFetcher, fetch};
 pub use freshness::max_age;
@@ -73,3 +79,5 @@ pub use schedule::RefreshPolicy;
 pub use source::JwksSource;
 pub use store::JwksStore;
 pub use token::LONGEST_TOKEN;
+#[cfg(feature = "jwks-http")]
+pub use web::HttpFetcher;

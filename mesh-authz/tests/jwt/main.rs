@@ -10,3 +10,4 @@ mod refresh;
 mod requests;
 mod signer;
 mod truth;
+mod web;
