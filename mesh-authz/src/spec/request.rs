@@ -74,6 +74,9 @@ pub struct RequestPrincipalMatch {
 impl RequestPrincipalMatch {
     /// A match as policies are written, `issuer/subject`, cut at the last `/`.
     ///
+    /// A `*` counts at the start of the whole text, or else at its end: `*bar/foo` and `foo/bar*` have
+    /// one, in `foo*/bar` it is part of the issuer.
+    ///
     /// Without a `/`, `*` and `foo*` ask for any subject, `*foo` for any issuer, and `foo` for the
     /// empty subject. Source: Istio's `requestPrincipals`.
     ///
@@ -90,11 +93,18 @@ impl RequestPrincipalMatch {
     /// ```
     pub fn parse(pattern: &str) -> Result<Self, Problem> {
         if let Some((issuer, subject)) = pattern.rsplit_once('/') {
-            let subject = (!subject.is_empty()).then(|| StringMatch::parse(subject));
-            return Ok(Self {
-                issuer: StringMatch::parse(issuer)?,
-                subject: subject.transpose()?,
-            });
+            // A star counts at one end of the whole text: at the start, or else at the end.
+            let (issuer, subject) = if issuer.starts_with('*') {
+                (StringMatch::parse(issuer)?, exact_or_empty(subject)?)
+            } else if pattern.ends_with('*') {
+                (
+                    StringMatch::exact(issuer)?,
+                    Some(StringMatch::parse(subject)?),
+                )
+            } else {
+                (StringMatch::exact(issuer)?, exact_or_empty(subject)?)
+            };
+            return Ok(Self { issuer, subject });
         }
         let one = StringMatch::parse(pattern)?;
         let (issuer, subject) = match one {
@@ -114,6 +124,13 @@ impl RequestPrincipalMatch {
                 None => subject.is_empty(),
             }
     }
+}
+
+/// `None` for the empty text.
+fn exact_or_empty(text: &str) -> Result<Option<StringMatch>, Problem> {
+    (!text.is_empty())
+        .then(|| StringMatch::exact(text))
+        .transpose()
 }
 
 impl fmt::Display for RequestPrincipalMatch {
