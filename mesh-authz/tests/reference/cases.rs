@@ -11,6 +11,7 @@
 //! | `expect` | `allow`, `deny`, `undecided` or `rejected`, or `{compat: .., strict: ..}` |
 //! | `reason` | the rule that is named, `namespace/name/number`, or one for each profile |
 //! | `audit`, `providers`, `dry_run_deny`, `dry_run_allow` | what a decision says besides |
+//! | `differs` | why the product is known to say something else |
 //! | `at` | a part of the message of what is rejected |
 //! | `view` | where it is decided: `request` (default), `connection`, `tcp`, `ztunnel` |
 //! | `mesh`, `target`, `with` | what differs from the usual mesh, workload, connection and request |
@@ -40,6 +41,21 @@ pub(crate) struct Expected {
     pub(crate) dry_run_deny: Option<bool>,
     pub(crate) dry_run_allow: Option<bool>,
     pub(crate) at: Option<String>,
+}
+
+impl Expected {
+    /// This verdict, whatever else is said.
+    pub(crate) fn of(verdict: Word) -> Self {
+        Self {
+            verdict,
+            reason: None,
+            audit: None,
+            providers: None,
+            dry_run_deny: None,
+            dry_run_allow: None,
+            at: None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,13 +98,16 @@ pub(crate) struct Table {
 pub(crate) struct Case {
     pub(crate) row: String,
     pub(crate) name: String,
+    /// Why the product is known to say something else.
+    pub(crate) differs: Option<String>,
     /// Each with a word for the profile and the action that it is asked for.
     pub(crate) asked: Vec<(String, Question, Expected)>,
 }
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "row",
     "name",
+    "differs",
     "from",
     "to",
     "when",
@@ -171,6 +190,7 @@ impl Case {
         Self {
             row: text("row").unwrap_or_else(|| panic!("{name}: no row")),
             name,
+            differs: text("differs"),
             asked,
         }
     }
@@ -335,6 +355,11 @@ fn target(written: &Value) -> Target {
         ));
     }
     target
+}
+
+/// A pod `app: web` in namespace `app`.
+pub(crate) fn usual_target() -> Target {
+    target(&Value::Null)
 }
 
 pub(crate) fn usual_conn() -> Conn {

@@ -197,6 +197,12 @@ pub(crate) fn decide(
         (_, Truth::False) if !allows.is_empty() => Verdict::Deny(None),
         _ => Verdict::Undecided,
     };
+    // An authorizer is asked about requests, and may deny each of them.
+    let asks = view == View::Connection && matching(&scene, &customs).truth != Truth::False;
+    let verdict = match verdict {
+        Verdict::Allow(_) if asks => Verdict::Undecided,
+        verdict => verdict,
+    };
     let dry_allows = of(Action::Allow, true);
     let dry_allowed = matching(&scene, &dry_allows).truth == Truth::True;
     let mut providers: Vec<String> = customs

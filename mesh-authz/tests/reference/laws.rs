@@ -21,6 +21,8 @@ pub(crate) fn check<T: std::fmt::Debug>(
         cases,
         failure_persistence: None,
         max_shrink_iters: 20_000,
+        max_local_rejects: u32::MAX,
+        max_global_rejects: u32::MAX,
         ..Config::default()
     };
     TestRunner::new(config)

@@ -10,9 +10,13 @@
     missing_docs
 )]
 
+mod agreement;
 mod cases;
+mod corpus;
+mod elsewhere;
 mod evaluator;
 mod laws;
 mod peers;
+mod product;
 mod random;
 mod tables;

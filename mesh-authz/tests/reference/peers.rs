@@ -150,6 +150,7 @@ fn object((number, written): (usize, &Value)) -> Value {
 mod tests {
     use super::{compose, table};
     use crate::evaluator::{Mesh, Profile};
+    use crate::product;
 
     #[test]
     fn every_row_holds_for_the_plain_evaluator() {
@@ -184,6 +185,38 @@ mod tests {
                 (_, false) => "nothing",
             };
             assert_eq!(converted, case.converted, "{}", case.name);
+        }
+    }
+
+    #[test]
+    fn every_row_holds_for_the_product() {
+        let mesh = Mesh::new(Profile::Strict);
+        for case in table().1 {
+            for shape in product::SHAPES {
+                let converted = product::peers(&mesh, &case.objects, &case.target, shape);
+                let converted = match (converted, &case.rejected) {
+                    (Err(why), Some(field)) => {
+                        assert!(why.contains(field.as_str()), "{}: {why}", case.name);
+                        continue;
+                    }
+                    (Ok(converted), None) => converted,
+                    (answer, _) => panic!(
+                        "{}: {:?}",
+                        case.name,
+                        answer.map(|converted| converted.kind)
+                    ),
+                };
+                assert_eq!(converted.kind, case.converted, "{}", case.name);
+                for (port, taken) in &case.plaintext {
+                    assert_eq!(
+                        converted.accepts(*port, false),
+                        *taken,
+                        "{}: {port}",
+                        case.name
+                    );
+                    assert!(converted.accepts(*port, true), "{}: {port}", case.name);
+                }
+            }
         }
     }
 }

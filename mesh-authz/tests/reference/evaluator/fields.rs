@@ -314,7 +314,7 @@ fn hosts(host: &str, wide: bool) -> Vec<&str> {
             .rsplit_once(':')
             .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
         let bare = port.map_or(host, |(bare, _)| bare);
-        hosts.extend([bare, bare.strip_suffix('.').unwrap_or(bare)]);
+        hosts.push(bare.strip_suffix('.').unwrap_or(bare));
     }
     hosts
 }
