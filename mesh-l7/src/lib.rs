@@ -3,6 +3,7 @@
 //! - [`matching`]: what a request looks like when its route is chosen, and the conditions on it.
 //! - [`route`]: which rule a request meets, and what it says.
 //! - `gateway_api` (feature `gateway-api`): routes of the Gateway API, made into rules.
+//! - `istio` (feature `istio`): virtual services and destination rules of Istio, made into rules and settings.
 //! - [`filter`]: what happens to requests and responses on their way, as pure functions.
 //! - [`hygiene`]: what must be right about the heads of messages before they are forwarded.
 //!
@@ -13,6 +14,8 @@ pub mod filter;
 #[cfg(feature = "gateway-api")]
 pub mod gateway_api;
 pub mod hygiene;
+#[cfg(feature = "istio")]
+pub mod istio;
 pub mod matching;
 pub mod route;
 pub mod target;
