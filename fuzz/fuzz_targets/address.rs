@@ -30,6 +30,7 @@ fn taken(name: &str, bytes: &[u8]) -> Result<Batch, String> {
     let incoming = Incoming {
         name: name.into(),
         body: bytes.to_vec().into(),
+        known: false,
     };
     let mut applied = Addresses::new(sink.clone()).apply(Change::new(Vec::new(), vec![incoming]));
     let batch = std::mem::take(&mut *sink.0.lock().unwrap());

@@ -33,7 +33,7 @@ mod workload;
 
 pub use address::{ADDRESS, Addresses};
 #[cfg(feature = "authz")]
-pub use authorization::{AUTHORIZATION, Policies};
+pub use authorization::{AUTHORIZATION, Policies, Rejected};
 #[cfg(feature = "server")]
 pub use encode::{service_address, workload_address};
 #[cfg(all(feature = "authz", feature = "server"))]

@@ -2,14 +2,15 @@
 //!
 //! Nothing in a policy is guessed: whatever is not understood rejects it as a whole.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use mesh_authz::InvalidPolicy;
 use mesh_authz::spec::{
     Action, ClauseSpec, MatchSpec, PolicySpec, RuleSpec, Scope, ServiceAccountMatch, StringMatch,
     cidr, port,
 };
 use mesh_authz::store::PolicyStore;
+use mesh_authz::{InvalidPolicy, quarantine};
 use mesh_core::name::Name;
 use mesh_core::store::Update;
 use prost::Message;
@@ -25,9 +26,26 @@ use crate::wire::security as wire;
 pub const AUTHORIZATION: &str = "type.googleapis.com/istio.security.Authorization";
 
 /// Authorization policies, which go to a sink in one batch for each response.
+///
+/// A policy that is rejected and has no good version is replaced by one that denies everything in
+/// its scope ([`mesh_authz::quarantine`]), as far as its name and scope can be read and it is no dry
+/// run: otherwise a DENY that this version does not understand would let pass what it was meant to
+/// deny. It is replaced by the first good version and goes with the resource.
 pub struct Policies<S> {
     sink: S,
     converter: Converter,
+    rejected: Rejected,
+}
+
+/// What becomes of a policy that is rejected and has no good version.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are two")]
+pub enum Rejected {
+    /// Everything in its scope is denied.
+    #[default]
+    Denies,
+    /// It is left out, as Istio's ztunnel does.
+    LeftOut,
 }
 
 impl<S: Apply<Updates<PolicySpec>>> Policies<S> {
@@ -37,7 +55,28 @@ impl<S: Apply<Updates<PolicySpec>>> Policies<S> {
         Self {
             sink,
             converter: Converter::new(),
+            rejected: Rejected::default(),
         }
+    }
+
+    /// What becomes of policies that are rejected and have no good version; default
+    /// [`Rejected::Denies`].
+    #[must_use]
+    pub fn rejected(mut self, rejected: Rejected) -> Self {
+        self.rejected = rejected;
+        self
+    }
+
+    /// What takes the place of a rejected policy that has no good version, if something does.
+    fn replacement(&self, rejected: &Incoming) -> Option<PolicySpec> {
+        if rejected.known || self.rejected == Rejected::LeftOut {
+            return None;
+        }
+        let message = wire::Authorization::decode(&*rejected.body).ok()?;
+        let scope = scope(message.scope).ok()?;
+        let (namespace, name) = rejected.name.split_once('/')?;
+        let readable = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
+        (readable && !message.dry_run).then(|| quarantine(namespace, name, scope))
     }
 }
 
@@ -60,17 +99,62 @@ impl<S: Apply<Updates<PolicySpec>>> Resources for Policies<S> {
 
     fn apply(&mut self, change: Change) -> Applied {
         let mut updates: Vec<_> = change.removed.into_iter().map(Update::Remove).collect();
-        let mut rejected = Vec::new();
-        for Incoming { name, body } in change.resources {
-            match self.converter.policy_resource(&name, &body) {
+        let (mut rejected, mut replaced) = (Vec::new(), Vec::new());
+        for incoming in &change.resources {
+            match self
+                .converter
+                .policy_resource(&incoming.name, &incoming.body)
+            {
                 Ok(policy) => updates.push(Update::Upsert(policy)),
-                Err(error) => rejected.push(Rejection::new(name, error)),
+                Err(error) => {
+                    rejected.push(Rejection::new(incoming.name.clone(), error));
+                    if let Some(policy) = self.replacement(incoming) {
+                        replaced.push(incoming.name.clone());
+                        updates.push(Update::Upsert(policy));
+                    }
+                }
             }
         }
         let ignored = self.converter.finish();
-        rejected.extend(self.sink.apply(updates));
-        Applied::new(rejected, ignored)
+        let by_sink = self.sink.apply(updates);
+        replaced.retain(|name| !by_sink.iter().any(|each| each.name == *name));
+        replaced.extend(self.replace(&by_sink, &change.resources));
+        rejected.extend(by_sink);
+        Applied::new(rejected, ignored).replacing(replaced)
     }
+}
+
+impl<S: Apply<Updates<PolicySpec>>> Policies<S> {
+    /// Replaces what the sink has rejected; gives what was replaced.
+    fn replace(&self, rejected: &[Rejection], resources: &[Incoming]) -> Vec<Name> {
+        if rejected.is_empty() {
+            return Vec::new();
+        }
+        let rejected: HashSet<&str> = rejected.iter().map(|each| &*each.name).collect();
+        let resources = resources
+            .iter()
+            .filter(|each| rejected.contains(&*each.name));
+        let policies: Vec<_> = resources
+            .filter_map(|each| self.replacement(each))
+            .collect();
+        let names: Vec<_> = policies.iter().map(PolicySpec::key).collect();
+        let again = self
+            .sink
+            .apply(policies.into_iter().map(Update::Upsert).collect());
+        let failed: HashSet<&str> = again.iter().map(|each| &*each.name).collect();
+        names
+            .into_iter()
+            .filter(|name| !failed.contains(&**name))
+            .collect()
+    }
+}
+
+fn scope(number: i32) -> Result<Scope, ConvertError> {
+    Ok(match known_or_reject(number, "scope")? {
+        wire::Scope::Global => Scope::Global,
+        wire::Scope::Namespace => Scope::Namespace,
+        wire::Scope::WorkloadSelector => Scope::WorkloadSelector,
+    })
 }
 
 impl Converter {
@@ -99,11 +183,7 @@ impl Converter {
             rules: rules.collect::<Result<_, _>>()?,
             namespace: self.name(&message.namespace),
             name: message.name.into(),
-            scope: match known_or_reject(message.scope, "scope")? {
-                wire::Scope::Global => Scope::Global,
-                wire::Scope::Namespace => Scope::Namespace,
-                wire::Scope::WorkloadSelector => Scope::WorkloadSelector,
-            },
+            scope: scope(message.scope)?,
             action: match known_or_reject(message.action, "action")? {
                 wire::Action::Allow => Action::Allow,
                 wire::Action::Deny => Action::Deny,

@@ -407,6 +407,7 @@ fn incoming(name: &str, r#type: Option<wire::address::Type>) -> Incoming {
     Incoming {
         name: name.into(),
         body: wire::Address { r#type }.encode_to_vec().into(),
+        known: false,
     }
 }
 
@@ -430,6 +431,7 @@ fn good_addresses_reach_the_store_and_bad_ones_are_named() {
     let garbage = Incoming {
         name: "garbage".into(),
         body: Bytes::from_static(&[0xff]),
+        known: false,
     };
     let all = vec![
         incoming("uid", named("uid")),

@@ -9,7 +9,7 @@ use super::config::{DeltaConfig, Interest, Subscription};
 use super::demands::{Answer, DemandId, Demands};
 use super::doubt::Doubt;
 use super::initial;
-use super::resources::{Change, Incoming, Resources};
+use super::resources::{Applied, Change, Incoming, Resources};
 use super::retained::Retained;
 use super::version::Version;
 use crate::apply::Rejection;
@@ -278,7 +278,7 @@ impl Kind {
             self.answer_removal(&name, answers);
         }
         outcome.upserted = arrivals.len().saturating_sub(applied.rejected.len());
-        self.settle(arrivals, &applied.rejected, answers);
+        self.settle(arrivals, &applied, answers);
         outcome.rejected.extend(applied.rejected);
         self.synced = true;
         if matches!(self.wanted, Wanted::All) && !self.demands.is_empty() {
@@ -338,16 +338,16 @@ impl Kind {
                     continue;
                 }
             };
-            let known = self.retained.get(&resource.name).cloned();
-            let is_new = known.is_none();
-            let name = known.unwrap_or_else(|| resource.name.into());
+            let retained = self.retained.get(&resource.name).cloned();
+            let known = retained.is_some();
+            let name = retained.unwrap_or_else(|| resource.name.into());
             arrivals.push(Arrival {
                 name: name.clone(),
-                is_new,
+                is_new: !known,
                 version: Version::new(&resource.version),
                 aliases: resource.aliases,
             });
-            incoming.push(Incoming { name, body });
+            incoming.push(Incoming { name, body, known });
         }
         (incoming, arrivals)
     }
@@ -379,8 +379,9 @@ impl Kind {
     }
 
     /// Keeps the versions of what was accepted, and answers demands of all that came.
-    fn settle(&mut self, arrivals: Vec<Arrival>, rejected: &[Rejection], answers: &mut Answers) {
-        let rejected: BTreeSet<&str> = rejected.iter().map(|r| &*r.name).collect();
+    fn settle(&mut self, arrivals: Vec<Arrival>, applied: &Applied, answers: &mut Answers) {
+        let rejected: BTreeSet<&str> = applied.rejected.iter().map(|r| &*r.name).collect();
+        let replaced: BTreeSet<&str> = applied.replaced.iter().map(|name| &**name).collect();
         let on_demand = matches!(self.wanted, Wanted::OnDemand);
         let new = arrivals.iter().filter(|arrival| arrival.is_new);
         self.retained.reserve(new.count());
@@ -391,7 +392,12 @@ impl Kind {
                 aliases,
                 ..
             } = arrival;
-            if !rejected.contains(&*name) {
+            // No version of the server's: it sends again what was rejected, after a reconnect too.
+            let version = match rejected.contains(&*name) {
+                false => Some(version),
+                true => replaced.contains(&*name).then(|| Version::new("")),
+            };
+            if let Some(version) = version {
                 if on_demand && !self.is_subscribed(&name) {
                     self.keep(&name);
                 }

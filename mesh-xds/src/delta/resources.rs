@@ -38,12 +38,17 @@ impl Change {
 
 /// A resource as it came: checked to be of the right type, not decoded.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "a pair by definition")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "all there is about a resource that is not decoded"
+)]
 pub struct Incoming {
     /// Its name. Equal to, and for known resources the very same as, the one it had before.
     pub name: Name,
     /// The encoded message, a part of the response.
     pub body: Bytes,
+    /// Whether an earlier version of it was taken over, or something was put in its place.
+    pub known: bool,
 }
 
 /// How a change went.
@@ -54,12 +59,26 @@ pub struct Applied {
     pub rejected: Vec<Rejection>,
     /// How many fields had a value that this version does not know, and count as absent.
     pub ignored: usize,
+    /// Those of the rejected resources in whose place something was put. They are removed like
+    /// resources that were taken over, and the server is told after a reconnect that they are here.
+    pub replaced: Vec<Name>,
 }
 
 impl Applied {
     /// Everything was taken over except for these.
     #[must_use]
     pub fn new(rejected: Vec<Rejection>, ignored: usize) -> Self {
-        Self { rejected, ignored }
+        Self {
+            rejected,
+            ignored,
+            replaced: Vec::new(),
+        }
+    }
+
+    /// The same, with something in the place of these rejected resources.
+    #[must_use]
+    pub fn replacing(mut self, replaced: Vec<Name>) -> Self {
+        self.replaced = replaced;
+        self
     }
 }

@@ -15,7 +15,8 @@ mod response;
 
 const TYPE: &str = "type.googleapis.com/test.Text";
 
-/// What the resources of the tests are: texts. `bad` ones are rejected.
+/// What the resources of the tests are: texts. `bad` ones are rejected, `worse` ones are and leave
+/// something in their place.
 #[derive(Clone, Default)]
 struct Texts(Arc<Mutex<State>>);
 
@@ -49,16 +50,22 @@ impl Resources for Texts {
                 state.removals.push(name.to_string());
             }
         }
-        let mut rejected = Vec::new();
+        let (mut rejected, mut replaced) = (Vec::new(), Vec::new());
         for incoming in change.resources {
             let text = String::from_utf8(incoming.body.to_vec()).unwrap();
-            if text == "bad" {
+            if text == "worse" {
+                state
+                    .known
+                    .insert(incoming.name.to_string(), "instead".into());
+                replaced.push(incoming.name.clone());
+            }
+            if matches!(&*text, "bad" | "worse") {
                 rejected.push(Rejection::new(incoming.name, "it is bad"));
             } else {
                 state.known.insert(incoming.name.to_string(), text);
             }
         }
-        Applied::new(rejected, 0)
+        Applied::new(rejected, 0).replacing(replaced)
     }
 }
 

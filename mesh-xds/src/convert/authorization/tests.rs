@@ -1,5 +1,7 @@
 //! Policies: field numbers of the schema, and nothing guessed.
 
+use mesh_authz::{Connection, Verdict};
+use mesh_core::model::{Workload, WorkloadSpec};
 use mesh_core::store::Update;
 use prost::Message;
 use prost::encoding::encode_varint;
@@ -193,23 +195,143 @@ fn good_policies_reach_the_store_and_bad_ones_keep_what_they_were() {
         service_accounts: vec![ServiceAccountMatch::new("ns", "sa").unwrap()],
         ..MatchSpec::default()
     }));
-    let incoming = |name: &str, body: Vec<u8>| Incoming {
+    let incoming = |name: &str, body: Vec<u8>, known| Incoming {
         name: name.into(),
         body: body.into(),
+        known,
     };
     let body = encode(&good).encode_to_vec();
-    let applied = policies.apply(Change::new(Vec::new(), vec![incoming("ns/name", body)]));
+    let all = vec![incoming("ns/name", body, false)];
+    let applied = policies.apply(Change::new(Vec::new(), all));
     assert_eq!(applied.rejected, []);
-    let before = store.index().policy("ns/name").cloned();
-    assert!(before.is_some());
+    assert!(store.index().policy("ns/name").is_some());
     let bad = nested(&[5, 1, 2], &[14 << 3, 1]);
-    let all = vec![incoming("ns/name", bad), incoming("garbage", vec![0xff])];
+    let all = vec![
+        incoming("ns/name", bad, true),
+        incoming("garbage", vec![0xff], false),
+    ];
     let applied = policies.apply(Change::new(Vec::new(), all));
     let rejected: Vec<_> = applied.rejected.iter().map(|r| &*r.name).collect();
     assert_eq!(rejected, ["ns/name", "garbage"]);
-    assert!(store.index().policy("ns/name").is_some());
+    assert!(applied.replaced.is_empty());
+    assert!(passes(&store, "ns", &[]), "the good one goes on");
     policies.apply(Change::new(vec!["ns/name".into()], Vec::new()));
     assert!(store.index().policy("ns/name").is_none());
+}
+
+/// A policy of `ns` that has something in it which this version does not know.
+fn unknown(scope: u8, more: &[u8]) -> Incoming {
+    let mut body = [nested(&[1], b"name"), nested(&[2], b"ns")].concat();
+    body.extend([3 << 3, scope]);
+    body.extend(nested(&[5, 1, 2], &[14 << 3, 1]));
+    body.extend(more);
+    Incoming {
+        name: "ns/name".into(),
+        body: body.into(),
+        known: false,
+    }
+}
+
+/// Whether a connection gets to a workload of a namespace that names these policies.
+fn passes(store: &PolicyStore, namespace: &str, named: &[&str]) -> bool {
+    let here = WorkloadSpec {
+        namespace: namespace.into(),
+        authorization_policies: named.iter().map(|name| (*name).into()).collect(),
+        ..WorkloadSpec::default()
+    };
+    let (from, to) = ("10.0.0.1".parse().unwrap(), "10.0.0.2:80".parse().unwrap());
+    let connection = Connection::new(from, None, to);
+    let index = store.index();
+    let here = Workload::new(here);
+    let decision = index.decide(&here, &connection);
+    matches!(decision.verdict, Verdict::Allow(_))
+}
+
+/// A policy that a workload names applies to it, whatever its scope.
+#[test]
+fn what_is_rejected_without_a_good_version_denies_where_it_would_apply() {
+    for (scope, everywhere, own, other, named) in [
+        (0, false, false, false, false),
+        (1, true, false, true, false),
+        (2, true, true, true, false),
+    ] {
+        let store = std::sync::Arc::new(PolicyStore::new());
+        let mut policies = Policies::new(store.clone());
+        let applied = policies.apply(Change::new(Vec::new(), vec![unknown(scope, &[])]));
+        assert_eq!(applied.rejected.len(), 1, "{scope}");
+        assert_eq!(applied.replaced, ["ns/name"], "{scope}");
+        assert_eq!(passes(&store, "elsewhere", &[]), everywhere, "{scope}");
+        assert_eq!(passes(&store, "ns", &[]), own, "{scope}");
+        assert_eq!(passes(&store, "other", &[]), other, "{scope}");
+        assert_eq!(passes(&store, "other", &["ns/name"]), named, "{scope}");
+        // Another bad version changes nothing, a good one takes over, and a removal removes.
+        let again = Incoming {
+            known: true,
+            ..unknown(scope, &[])
+        };
+        policies.apply(Change::new(Vec::new(), vec![again]));
+        assert_eq!(passes(&store, "ns", &[]), own, "{scope}");
+        let good = PolicySpec::new("ns", "name", Scope::Global, Action::Deny);
+        let good = Incoming {
+            name: "ns/name".into(),
+            body: encode(&good).encode_to_vec().into(),
+            known: true,
+        };
+        policies.apply(Change::new(Vec::new(), vec![good]));
+        assert!(passes(&store, "ns", &["ns/name"]), "{scope}");
+        policies.apply(Change::new(vec!["ns/name".into()], Vec::new()));
+        assert!(store.index().policy("ns/name").is_none(), "{scope}");
+    }
+}
+
+#[test]
+fn what_only_the_store_rejects_is_replaced_too() {
+    let store = std::sync::Arc::new(PolicyStore::with_limits(mesh_authz::Limits {
+        rules: 1,
+        ..mesh_authz::Limits::default()
+    }));
+    let mut policies = Policies::new(store.clone());
+    let mut large = PolicySpec::new("ns", "name", Scope::Namespace, Action::Deny);
+    large.rules = vec![RuleSpec::of(MatchSpec::default()); 2];
+    let incoming = Incoming {
+        name: "ns/name".into(),
+        body: encode(&large).encode_to_vec().into(),
+        known: false,
+    };
+    let applied = policies.apply(Change::new(Vec::new(), vec![incoming]));
+    assert_eq!(
+        (applied.rejected.len(), applied.replaced),
+        (1, vec!["ns/name".into()])
+    );
+    assert!(!passes(&store, "ns", &[]));
+}
+
+/// What nobody can say where it applies, what enforces nothing, and whoever wants Istio's way.
+#[test]
+fn some_rejected_policies_are_left_out() {
+    let of = |incoming: Incoming, rejected: Rejected| {
+        let store = std::sync::Arc::new(PolicyStore::new());
+        let mut policies = Policies::new(store.clone()).rejected(rejected);
+        let applied = policies.apply(Change::new(Vec::new(), vec![incoming]));
+        assert_eq!(applied.rejected.len(), 1);
+        assert!(applied.replaced.is_empty());
+        assert_eq!(store.index().policies().count(), 0);
+    };
+    let named = |name: &str| Incoming {
+        name: name.into(),
+        ..unknown(0, &[])
+    };
+    of(unknown(0, &[]), Rejected::LeftOut);
+    of(unknown(3, &[]), Rejected::Denies);
+    of(unknown(0, &[6 << 3, 1]), Rejected::Denies);
+    of(named("name"), Rejected::Denies);
+    of(named("ns/"), Rejected::Denies);
+    of(named("ns/a/b"), Rejected::Denies);
+    let garbage = Incoming {
+        body: vec![0xff].into(),
+        ..unknown(0, &[])
+    };
+    of(garbage, Rejected::Denies);
 }
 
 #[test]

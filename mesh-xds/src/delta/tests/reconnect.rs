@@ -58,6 +58,28 @@ fn retained_versions_are_echoed_and_not_removed_or_rejected_ones() {
     );
 }
 
+/// The server has to hear of what was put in the place of a rejected resource: it is told without
+/// a version, so that it sends the resource again, and says so when that is gone.
+#[test]
+fn what_is_in_the_place_of_a_rejected_resource_is_echoed_and_removed() {
+    let mut client = Client::new(Interest::All);
+    client.open();
+    let all = vec![resource("a", "1", "x"), resource("b", "1", "worse")];
+    let answer = client.receive(response(all, &[]));
+    assert!(answer.error_detail.is_some(), "it is rejected nevertheless");
+    assert_eq!(client.texts.known(), pairs(&[("a", "x"), ("b", "instead")]));
+    client.delta.closed();
+    let [first] = client.open().try_into().unwrap();
+    assert_eq!(versions(&first), pairs(&[("a", "1"), ("b", "")]));
+    client.receive(response(Vec::new(), &["b"]));
+    assert_eq!(client.texts.names(), ["a"]);
+    // What was good and is replaced has no version of the server either.
+    client.receive(response(vec![resource("a", "2", "worse")], &[]));
+    client.delta.closed();
+    let [first] = client.open().try_into().unwrap();
+    assert_eq!(versions(&first), pairs(&[("a", "")]));
+}
+
 #[test]
 fn what_was_removed_meanwhile_goes() {
     let mut client = Client::new(Interest::All);
