@@ -5,6 +5,8 @@ mod keys;
 mod object;
 mod policy;
 mod rule;
+#[cfg(feature = "jwt")]
+mod verify;
 
 pub use object::{
     ClaimToHeader, JwtHeader, JwtRule, RequestAuthentication, RequestAuthenticationSpec,
