@@ -318,7 +318,6 @@ fn the_golden_case_deny_groups() {
 /// Trust domains have no place in the wire form: a source with them and namespaces must not become
 /// one with namespaces alone.
 #[test]
-#[ignore = "the index takes no trust domains yet"]
 fn d2_trust_domains_are_never_lost() {
     let spec = json!({ "rules": [{ "from": [{ "source": { "trustDomains": ["other"], "namespaces": ["a"] } }] }] });
     let compat = project(Profile::Compat, spec.clone());
@@ -333,7 +332,6 @@ fn d2_trust_domains_are_never_lost() {
 /// Conditions on trust domains and service accounts are about connections; istiod takes them for
 /// HTTP.
 #[test]
-#[ignore = "the index takes no trust domains yet"]
 fn d3_conditions_on_identities_are_known_in_strict() {
     for (key, value) in [
         ("source.trustDomain", "td"),
