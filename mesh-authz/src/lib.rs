@@ -61,6 +61,8 @@ pub mod kube;
 #[cfg(feature = "tower")]
 pub mod layer;
 mod limits;
+#[cfg(feature = "kube")]
+pub mod lint;
 pub mod plain;
 mod policy;
 mod quarantine;
