@@ -23,16 +23,18 @@ pub(super) fn lint(mesh: &Inventory, policy: &Policy, found: &mut Vec<Lint>) {
                 ));
             }
         }
-        Attachment::Scope if !mesh.workloads.is_empty() && !mesh.is_root(&from.namespace) => {
-            if mesh.selected(policy).next().is_none() {
-                let message = "no workload is in this namespace";
-                found.push(Lint::new(
-                    LintRule::AppliesToNothing,
-                    from,
-                    "metadata.namespace",
-                    message,
-                ));
-            }
+        Attachment::Scope
+            if !mesh.workloads.is_empty()
+                && !mesh.is_root(&from.namespace)
+                && mesh.selected(policy).next().is_none() =>
+        {
+            let message = "no workload is in this namespace";
+            found.push(Lint::new(
+                LintRule::AppliesToNothing,
+                from,
+                "metadata.namespace",
+                message,
+            ));
         }
         Attachment::Targets(targets) if !mesh.services.is_empty() => {
             for (at, target) in targets.iter().enumerate() {

@@ -174,97 +174,11 @@ impl Value {
     }
 }
 
+/// What is compared, with what it must and must not be.
+type Lists = (Dimension, Vec<Value>, Vec<Value>);
+
 fn constraints(from: &MatchSpec) -> Vec<Constraint> {
-    use Dimension as D;
-    let texts = |list: &[StringMatch]| list.iter().cloned().map(Value::Text).collect::<Vec<_>>();
-    let nets = |list: &[IpNet]| list.iter().copied().map(Value::Net).collect::<Vec<_>>();
-    let ports = |list: &[u16]| list.iter().copied().map(Value::Port).collect::<Vec<_>>();
-    let paths = |list: &[PathMatch]| list.iter().cloned().map(Value::Path).collect::<Vec<_>>();
-    let accounts =
-        |list: &[ServiceAccountMatch]| list.iter().cloned().map(Value::Account).collect::<Vec<_>>();
-    let tokens = |list: &[RequestPrincipalMatch]| {
-        list.iter()
-            .cloned()
-            .map(Value::RequestPrincipal)
-            .collect::<Vec<_>>()
-    };
-    let fixed = [
-        (
-            D::Namespace,
-            texts(&from.namespaces),
-            texts(&from.not_namespaces),
-        ),
-        (
-            D::Principal,
-            texts(&from.principals),
-            texts(&from.not_principals),
-        ),
-        (
-            D::ServiceAccount,
-            accounts(&from.service_accounts),
-            accounts(&from.not_service_accounts),
-        ),
-        (
-            D::TrustDomain,
-            texts(&from.trust_domains),
-            texts(&from.not_trust_domains),
-        ),
-        (
-            D::SourceIp,
-            nets(&from.source_ips),
-            nets(&from.not_source_ips),
-        ),
-        (
-            D::RemoteIp,
-            nets(&from.remote_ips),
-            nets(&from.not_remote_ips),
-        ),
-        (
-            D::DestinationIp,
-            nets(&from.destination_ips),
-            nets(&from.not_destination_ips),
-        ),
-        (
-            D::Port,
-            ports(&from.destination_ports),
-            ports(&from.not_destination_ports),
-        ),
-        (D::Sni, texts(&from.snis), texts(&from.not_snis)),
-        (D::Host, texts(&from.hosts), texts(&from.not_hosts)),
-        (D::Method, texts(&from.methods), texts(&from.not_methods)),
-        (D::Path, paths(&from.paths), paths(&from.not_paths)),
-        (
-            D::RequestPrincipal,
-            tokens(&from.request_principals),
-            tokens(&from.not_request_principals),
-        ),
-    ];
-    let headers = from.headers.iter().map(|one| {
-        (
-            D::Header(one.name.clone()),
-            texts(&one.values),
-            texts(&one.not_values),
-        )
-    });
-    let claims = from.claims.iter().map(|one| {
-        (
-            D::Claim(one.path.clone()),
-            texts(&one.values),
-            texts(&one.not_values),
-        )
-    });
-    let metadata = from.metadata.iter().map(|one| {
-        (
-            D::Metadata(one.filter.clone(), one.key.clone()),
-            texts(&one.values),
-            texts(&one.not_values),
-        )
-    });
-    let all = fixed
-        .into_iter()
-        .chain(headers)
-        .chain(claims)
-        .chain(metadata);
+    let all = of_peer(from).into_iter().chain(of_request(from));
     let set = all.filter(|(_, values, excluded)| !values.is_empty() || !excluded.is_empty());
     set.map(|(what, values, excluded)| Constraint {
         what,
@@ -272,4 +186,73 @@ fn constraints(from: &MatchSpec) -> Vec<Constraint> {
         excluded,
     })
     .collect()
+}
+
+fn list<T: Clone>(what: &[T], value: impl Fn(T) -> Value) -> Vec<Value> {
+    what.iter().cloned().map(value).collect()
+}
+
+/// Of the connection and its peer.
+fn of_peer(from: &MatchSpec) -> [Lists; 9] {
+    use Dimension as D;
+    let texts = |what, yes: &[StringMatch], no: &[StringMatch]| {
+        (what, list(yes, Value::Text), list(no, Value::Text))
+    };
+    let nets =
+        |what, yes: &[IpNet], no: &[IpNet]| (what, list(yes, Value::Net), list(no, Value::Net));
+    [
+        texts(D::Namespace, &from.namespaces, &from.not_namespaces),
+        texts(D::Principal, &from.principals, &from.not_principals),
+        texts(D::TrustDomain, &from.trust_domains, &from.not_trust_domains),
+        texts(D::Sni, &from.snis, &from.not_snis),
+        nets(D::SourceIp, &from.source_ips, &from.not_source_ips),
+        nets(D::RemoteIp, &from.remote_ips, &from.not_remote_ips),
+        nets(
+            D::DestinationIp,
+            &from.destination_ips,
+            &from.not_destination_ips,
+        ),
+        (
+            D::ServiceAccount,
+            list(&from.service_accounts, Value::Account),
+            list(&from.not_service_accounts, Value::Account),
+        ),
+        (
+            D::Port,
+            list(&from.destination_ports, Value::Port),
+            list(&from.not_destination_ports, Value::Port),
+        ),
+    ]
+}
+
+/// Of a request.
+fn of_request(from: &MatchSpec) -> Vec<Lists> {
+    use Dimension as D;
+    let texts = |what, yes: &[StringMatch], no: &[StringMatch]| {
+        (what, list(yes, Value::Text), list(no, Value::Text))
+    };
+    let mut all = vec![
+        texts(D::Host, &from.hosts, &from.not_hosts),
+        texts(D::Method, &from.methods, &from.not_methods),
+        (
+            D::Path,
+            list(&from.paths, Value::Path),
+            list(&from.not_paths, Value::Path),
+        ),
+        (
+            D::RequestPrincipal,
+            list(&from.request_principals, Value::RequestPrincipal),
+            list(&from.not_request_principals, Value::RequestPrincipal),
+        ),
+    ];
+    let headers = from.headers.iter();
+    all.extend(headers.map(|one| texts(D::Header(one.name.clone()), &one.values, &one.not_values)));
+    let claims = from.claims.iter();
+    all.extend(claims.map(|one| texts(D::Claim(one.path.clone()), &one.values, &one.not_values)));
+    let metadata = from.metadata.iter();
+    all.extend(metadata.map(|one| {
+        let what = D::Metadata(one.filter.clone(), one.key.clone());
+        texts(what, &one.values, &one.not_values)
+    }));
+    all
 }

@@ -123,7 +123,7 @@ fn without_port(value: &str, all: &[String]) -> Option<String> {
             value.contains(':') && port.bytes().all(|byte| byte.is_ascii_digit())
         });
     let companion = format!("{value}:*");
-    let missing = exact && !all.iter().any(|other| *other == companion);
+    let missing = exact && !all.contains(&companion);
     missing.then(|| format!("the host is compared with its port, if it has one; add {companion:?}"))
 }
 
