@@ -54,7 +54,7 @@ pub(crate) struct Settings {
     pub(crate) trust_domain: TrustDomain,
     /// `ISTIO_META_CLUSTER_ID`, else `CLUSTER_ID`; default `Kubernetes`.
     pub(crate) cluster_id: Name,
-    /// `LOCAL_XDS_PATH` or `LOCAL_XDS`.
+    /// `LOCAL_XDS_PATH`, `LOCAL_XDS` or `MESH_MANIFESTS`.
     pub(crate) local: Option<LocalMesh>,
     /// `XDS_ADDRESS`; there is this, `local`, or both.
     pub(crate) xds: Option<XdsSettings>,
@@ -107,7 +107,7 @@ impl Settings {
         if xds.is_none() && local.is_none() {
             return Err(ConfigError::Refused(
                 "no description of the mesh: XDS_ADDRESS is empty, set it to the address of a \
-                 control plane, or LOCAL_XDS_PATH to a file"
+                 control plane, or LOCAL_XDS_PATH to a file, or MESH_MANIFESTS to a directory"
                     .to_owned(),
             ));
         }

@@ -29,7 +29,8 @@ The least that is needed:
   PROXY_MODE=dedicated
   PROXY_WORKLOAD_INFO=<namespace>/<name>/<service account>
 and, without a control plane at its usual place:
-  LOCAL_XDS_PATH=<file with workloads and services>
+  LOCAL_XDS_PATH=<file with workloads and services>, or
+  MESH_MANIFESTS=<directory with manifests of Kubernetes and Istio>
   FAKE_CA=true
 See the README beside this program's source for all of them.
 ";

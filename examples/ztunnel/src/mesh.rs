@@ -1,6 +1,7 @@
 //! Where the description of the mesh comes from, and keeping it up to date.
 
 mod local;
+mod manifests;
 mod problem;
 mod xds;
 
@@ -11,6 +12,7 @@ use mesh_core::store::MeshStore;
 use mesh_xds::ads::Demand;
 use mesh_xds::control::ControlError;
 use mesh_xds::local::{LocalError, Merger};
+use mesh_xds::manifest::Problem;
 use tokio::sync::watch;
 
 use crate::config::Settings;
@@ -21,6 +23,8 @@ use crate::telemetry::Metrics;
 pub(crate) enum StartError {
     #[error(transparent)]
     Local(#[from] LocalError),
+    #[error(transparent)]
+    Manifest(#[from] Problem),
     #[error("the settings of the control plane cannot be used")]
     ControlPlane(#[from] ControlError),
 }
@@ -52,6 +56,10 @@ pub(crate) fn start(
     if let Some(file) = local::load(settings, store, policies, &merger)? {
         let (settings, store, metrics) = (settings.clone(), store.clone(), metrics.clone());
         tokio::spawn(local::watch(file, settings, store, metrics));
+    }
+    if let Some(directory) = manifests::load(settings, store, policies, &merger)? {
+        let (settings, store, metrics) = (settings.clone(), store.clone(), metrics.clone());
+        tokio::spawn(manifests::watch(directory, settings, store, metrics));
     }
     let Some(control_plane) = &settings.xds else {
         return Ok(Mesh {

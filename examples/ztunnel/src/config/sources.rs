@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mesh_xds::dev_ca::DevCa;
 use mesh_xds::local::POLL_INTERVAL;
+use mesh_xds::manifest;
 
 use super::control_plane::AuthoritySettings;
 use super::env::{ConfigError, Env};
@@ -17,21 +18,35 @@ pub(crate) enum LocalMesh {
     File(PathBuf, Duration),
     /// The text itself (`LOCAL_XDS`).
     Inline(String),
+    /// A directory of manifests that is watched (`MESH_MANIFESTS`), looked at in this interval
+    /// (`MESH_LOCAL_XDS_INTERVAL`, default 50 ms).
+    Manifests(PathBuf, Duration),
 }
 
 impl LocalMesh {
     pub(super) fn from_env(env: &Env) -> Result<Option<Self>, ConfigError> {
-        let interval = env
-            .duration("MESH_LOCAL_XDS_INTERVAL", Duration::from_millis(1))?
-            .unwrap_or(POLL_INTERVAL);
-        match (env.text("LOCAL_XDS_PATH"), env.text("LOCAL_XDS")) {
-            (Some(path), None) => Ok(Some(Self::File(path.into(), interval))),
-            (None, Some(text)) => Ok(Some(Self::Inline(text.to_owned()))),
-            (Some(_), Some(_)) => Err(ConfigError::Refused(
-                "LOCAL_XDS_PATH and LOCAL_XDS are both set, expected one of them".to_owned(),
-            )),
-            (None, None) => Ok(None),
+        let interval = env.duration("MESH_LOCAL_XDS_INTERVAL", Duration::from_millis(1))?;
+        let given = [
+            ("LOCAL_XDS_PATH", env.text("LOCAL_XDS_PATH")),
+            ("LOCAL_XDS", env.text("LOCAL_XDS")),
+            ("MESH_MANIFESTS", env.text("MESH_MANIFESTS")),
+        ];
+        let mut given = given
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?)));
+        let Some((name, text)) = given.next() else {
+            return Ok(None);
+        };
+        if let Some((other, _)) = given.next() {
+            return Err(ConfigError::Refused(format!(
+                "{name} and {other} are both set, expected one of them"
+            )));
         }
+        Ok(Some(match name {
+            "LOCAL_XDS_PATH" => Self::File(text.into(), interval.unwrap_or(POLL_INTERVAL)),
+            "LOCAL_XDS" => Self::Inline(text.to_owned()),
+            _ => Self::Manifests(text.into(), interval.unwrap_or(manifest::POLL_INTERVAL)),
+        }))
     }
 }
 

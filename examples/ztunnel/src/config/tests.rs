@@ -225,6 +225,11 @@ fn errors_name_the_variable_and_what_was_expected() {
             "LOCAL_XDS_PATH and LOCAL_XDS are both set",
         ),
         (
+            "MESH_MANIFESTS",
+            "manifests",
+            "LOCAL_XDS_PATH and MESH_MANIFESTS are both set",
+        ),
+        (
             "TRUST_DOMAIN",
             "A B",
             "TRUST_DOMAIN is `A B`, expected a trust domain",

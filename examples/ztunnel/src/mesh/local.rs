@@ -23,7 +23,7 @@ pub(super) fn load(
     // What the control plane knows is not the file's to remove.
     let beside = settings.xds.is_some();
     match &settings.local {
-        None => Ok(None),
+        None | Some(LocalMesh::Manifests(..)) => Ok(None),
         Some(LocalMesh::Inline(text)) => {
             let (name, config) = ("LOCAL_XDS", parse(text, "LOCAL_XDS")?);
             let loaded = if beside {
@@ -72,7 +72,7 @@ pub(super) async fn watch(
     source.watch(report).await;
 }
 
-fn say_loaded(settings: &Settings, store: &MeshStore, loaded: Loaded) {
+pub(super) fn say_loaded(settings: &Settings, store: &MeshStore, loaded: Loaded) {
     tracing::info!(
         workloads = loaded.workloads,
         services = loaded.services,

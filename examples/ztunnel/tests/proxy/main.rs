@@ -11,6 +11,7 @@ mod control;
 mod drain;
 mod explain;
 mod harness;
+mod manifests;
 mod metrics;
 mod policies;
 mod reload;
