@@ -32,5 +32,6 @@ mod table;
 mod value;
 
 pub use providers::Providers;
+pub(crate) use residual::Remainder;
 pub use residual::Residual;
 pub use snapshot::PolicyIndex;

@@ -3,12 +3,15 @@
 //! - `AuthnLayer` (with feature `jwt`) verifies tokens. What they prove travels with the request:
 //!   [`request_claims`].
 //! - [`AuthzLayer`] asks a [`RequestAuthorizer`], one for each connection, about every request.
+//!   [`RequestPolicies`] is the one that decides by policies.
+//! - [`CustomLayer`] asks the external authorizers that CUSTOM policies name.
 //!
 //! What is refused is answered here, in the form that the client expects ([`Reply`]), and never
 //! reaches the inner service. Counters and audit records go to a [`Sink`].
 //!
-//! **Order:** authentication outside, authorization inside of it: policies read verified claims, and
-//! the router between or below them may.
+//! **Order**, from the outside, as Istio's proxies have it: [`CustomLayer`], which knows nothing of
+//! tokens; `AuthnLayer`; [`AuthzLayer`], as policies read verified claims; the router. Without
+//! [`CustomLayer`], requests that CUSTOM policies are about are denied.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -58,11 +61,19 @@ mod audit;
 mod authn;
 mod authorizer;
 mod authz;
+mod connection;
 mod counter;
+mod custom;
 mod extensions;
 mod future;
+mod head;
+mod passed;
+mod policies;
+mod prepared;
+mod provider;
 mod ready;
 mod reply;
+mod report;
 mod sink;
 
 pub use audit::{AuditFields, AuditRecord, AuditedConnection};
@@ -72,8 +83,13 @@ pub use authorizer::{
     DecidedBy, RequestAuthorizer, RequestDecision, RequestDenial, RequestVerdict,
 };
 pub use authz::{Authz, AuthzLayer};
+pub use connection::ConnectionFacts;
 pub use counter::{Counter, JwtOutcome};
+pub use custom::{Custom, CustomFuture, CustomLayer};
 pub use extensions::request_claims;
 pub use future::ResponseFuture;
+pub use policies::RequestPolicies;
+pub use prepared::AppliesTo;
+pub use provider::{ExternalProvider, OnError};
 pub use reply::Reply;
 pub use sink::{NoSink, Sink};

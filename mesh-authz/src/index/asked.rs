@@ -17,7 +17,7 @@ use crate::truth::Truth;
 #[derive(Clone, Copy)]
 pub(super) struct Applying<'i> {
     pub(super) index: &'i PolicyIndex,
-    scopes: [Option<&'i ScopeIndex>; 2],
+    scopes: [Option<&'i ScopeIndex>; Applying::SCOPES],
     named: &'i [Name],
 }
 
@@ -55,6 +55,11 @@ impl Said {
     }
 }
 
+impl Applying<'_> {
+    /// How many scopes there are.
+    pub(super) const SCOPES: usize = 2;
+}
+
 impl<'i> Applying<'i> {
     pub(super) fn new(index: &'i PolicyIndex, target: &PolicyTarget<'i>) -> Self {
         let scopes = match target.scopes {
@@ -75,6 +80,11 @@ impl<'i> Applying<'i> {
     /// The scopes that apply.
     pub(super) fn scopes(&self) -> impl Iterator<Item = &'i ScopeIndex> + use<'i> {
         self.scopes.into_iter().flatten()
+    }
+
+    /// The scope with a number below [`SCOPES`](Self::SCOPES), if it applies.
+    pub(super) fn scope(&self, at: usize) -> Option<&'i ScopeIndex> {
+        *self.scopes.get(at)?
     }
 
     /// The keys of the policies that apply by name.

@@ -2,8 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use mesh_core::name::Name;
-
 use super::asked::{Applying, Said};
 use super::decide::conclude;
 use super::rules::{Lookup, RuleIndex};
@@ -29,8 +27,16 @@ pub struct Residual<'i> {
     index: &'i PolicyIndex,
     target: PolicyTarget<'i>,
     connection: Connection<'i>,
-    missing: Option<&'i Name>,
-    kinds: [Left<'i>; KINDS.len()],
+    remainder: Remainder,
+}
+
+/// A [`Residual`] that does not hold what it was made from. It means something only together with
+/// the same index, target and connection.
+#[derive(Debug)]
+pub(crate) struct Remainder {
+    /// The first name of the target that is not known.
+    missing: Option<usize>,
+    kinds: [Left; KINDS.len()],
 }
 
 const KINDS: [Kind; 5] = [
@@ -43,21 +49,30 @@ const KINDS: [Kind; 5] = [
 
 /// What is left of the policies of one kind.
 #[derive(Debug, Default)]
-struct Left<'i> {
+struct Left {
     exist: bool,
     /// A rule that matches whatever the request.
     certain: Option<RuleId>,
     /// Rules that may match.
     rules: Vec<RuleId>,
     /// Where others that may match are looked up.
-    places: Vec<Place<'i>>,
+    places: Vec<Place>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place<'i> {
-    rules: &'i RuleIndex,
+struct Place {
+    at: At,
     /// Whether rules are looked up that requests find alone, and not all.
     by_request: bool,
+}
+
+/// Where rules are, in the policies that apply.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// The scope with this number.
+    Scope(usize),
+    /// The policy that is named with this number.
+    Named(usize),
 }
 
 impl PolicyIndex {
@@ -67,14 +82,11 @@ impl PolicyIndex {
         target: &PolicyTarget<'i>,
         connection: &Connection<'i>,
     ) -> Residual<'i> {
-        let applying = Applying::new(self, target);
-        let facts = Facts::of(connection, None, self.semantics);
         Residual {
             index: self,
             target: *target,
             connection: *connection,
-            missing: applying.missing(),
-            kinds: KINDS.map(|kind| Left::of(&applying, kind, &facts)),
+            remainder: Remainder::of(self, target, connection),
         }
     }
 }
@@ -83,34 +95,73 @@ impl<'i> Residual<'i> {
     /// Decides about a request on the connection. Allocates as little as
     /// [`PolicyIndex::decide_request`].
     pub fn decide(&self, request: &Request<'_>) -> Decision<'i> {
-        let facts = Facts::of(&self.connection, Some(request), self.index.semantics);
-        let applying = Applying::new(self.index, &self.target);
-        let lookup = self.index.lookup();
-        conclude(&applying, self.missing, true, |kind| {
-            let left = KINDS.iter().position(|one| *one == kind);
-            let left = left.and_then(|at| self.kinds.get(at));
-            left.map_or_else(Said::default, |left| left.ask(lookup, &facts))
-        })
+        self.remainder
+            .decide(self.index, &self.target, &self.connection, request)
     }
 
     /// How many rules a request looks at one by one.
     #[must_use]
     pub fn rules(&self) -> usize {
-        self.kinds.iter().map(|left| left.rules.len()).sum()
+        let kinds = self.remainder.kinds.iter();
+        kinds.map(|left| left.rules.len()).sum()
     }
 }
 
-impl<'i> Left<'i> {
-    fn of(applying: &Applying<'i>, kind: Kind, facts: &Facts<'_>) -> Self {
+impl Remainder {
+    /// What is left to decide about requests on a connection. Allocates.
+    pub(crate) fn of(
+        index: &PolicyIndex,
+        target: &PolicyTarget<'_>,
+        connection: &Connection<'_>,
+    ) -> Self {
+        let applying = Applying::new(index, target);
+        let facts = Facts::of(connection, None, index.semantics);
+        let mut named = applying.named().iter();
+        Self {
+            missing: named.position(|key| index.policy(key).is_none()),
+            kinds: KINDS.map(|kind| Left::of(&applying, kind, &facts)),
+        }
+    }
+
+    /// Decides about a request, with what this was made from.
+    pub(crate) fn decide<'i>(
+        &self,
+        index: &'i PolicyIndex,
+        target: &PolicyTarget<'i>,
+        connection: &Connection<'_>,
+        request: &Request<'_>,
+    ) -> Decision<'i> {
+        let facts = Facts::of(connection, Some(request), index.semantics);
+        let applying = Applying::new(index, target);
+        let missing = self.missing.and_then(|at| applying.named().get(at));
+        conclude(&applying, missing, true, |kind| {
+            let left = KINDS.iter().position(|one| *one == kind);
+            let left = left.and_then(|at| self.kinds.get(at));
+            left.map_or_else(Said::default, |left| left.ask(&applying, kind, &facts))
+        })
+    }
+}
+
+impl At {
+    fn rules<'i>(self, applying: &Applying<'i>, kind: Kind) -> Option<&'i RuleIndex> {
+        match self {
+            Self::Scope(at) => applying.scope(at)?.rules(kind),
+            Self::Named(at) => applying.index.known(applying.named().get(at)?)?.rules,
+        }
+    }
+}
+
+impl Left {
+    fn of(applying: &Applying<'_>, kind: Kind, facts: &Facts<'_>) -> Self {
         let mut left = Self::default();
         let lookup = applying.lookup();
-        for key in applying.named() {
+        for (at, key) in applying.named().iter().enumerate() {
             let known = applying.index.known(key);
             let Some(known) = known.filter(|known| Kind::of(known.policy) == kind) else {
                 continue;
             };
             match known.rules {
-                Some(rules) => left.add(rules, lookup, facts),
+                Some(rules) => left.add(At::Named(at), rules, lookup, facts),
                 None => {
                     left.exist = true;
                     for (place, _) in known.policy.rules() {
@@ -120,8 +171,10 @@ impl<'i> Left<'i> {
                 }
             }
         }
-        for rules in applying.scopes().filter_map(|scope| scope.rules(kind)) {
-            left.add(rules, lookup, facts);
+        for at in (0..Applying::SCOPES).map(At::Scope) {
+            if let Some(rules) = at.rules(applying, kind) {
+                left.add(at, rules, lookup, facts);
+            }
         }
         if left.certain.is_some() {
             left.rules = Vec::new();
@@ -132,7 +185,7 @@ impl<'i> Left<'i> {
         left
     }
 
-    fn add(&mut self, rules: &'i RuleIndex, lookup: Lookup<'_>, facts: &Facts<'_>) {
+    fn add(&mut self, at: At, rules: &RuleIndex, lookup: Lookup<'_>, facts: &Facts<'_>) {
         self.exist = true;
         let before = self.rules.len();
         let flow = rules.search_connection(lookup.keys, facts, &mut |id| {
@@ -149,7 +202,7 @@ impl<'i> Left<'i> {
         }
         if all || rules.has_request_pivots() {
             let by_request = !all;
-            self.places.push(Place { rules, by_request });
+            self.places.push(Place { at, by_request });
         }
     }
 
@@ -165,7 +218,8 @@ impl<'i> Left<'i> {
         ControlFlow::Continue(())
     }
 
-    fn ask(&self, lookup: Lookup<'_>, facts: &Facts<'_>) -> Said {
+    fn ask(&self, applying: &Applying<'_>, kind: Kind, facts: &Facts<'_>) -> Said {
+        let lookup = applying.lookup();
         let matches = |id: &RuleId| lookup.truth(*id, facts) == Truth::True;
         let mut found = self.certain;
         found = found.or_else(|| self.rules.iter().copied().find(matches));
@@ -177,10 +231,13 @@ impl<'i> Left<'i> {
                 }
                 ControlFlow::Continue(())
             };
+            let Some(rules) = place.at.rules(applying, kind) else {
+                continue;
+            };
             let flow = if place.by_request {
-                place.rules.search_request(lookup.keys, facts, &mut visit)
+                rules.search_request(lookup.keys, facts, &mut visit)
             } else {
-                place.rules.search(lookup.keys, facts, &mut visit)
+                rules.search(lookup.keys, facts, &mut visit)
             };
             if flow.is_break() {
                 break;

@@ -3,6 +3,7 @@
 use http::request::Parts;
 use mesh_core::name::Name;
 
+use super::reply::Reply;
 use crate::claims::VerifiedClaims;
 
 /// Decides about the requests of one connection.
@@ -30,6 +31,8 @@ pub struct RequestDecision {
     pub audit: Option<DecidedBy>,
     /// Whether policies in dry-run mode would deny it.
     pub would_deny: bool,
+    /// The answer to the client when it is denied; `None` for the one that follows from the verdict.
+    pub reply: Option<Box<Reply>>,
 }
 
 /// Whether a request may go on.
@@ -93,12 +96,19 @@ impl RequestDecision {
         self
     }
 
+    /// With the answer to the client when it is denied.
+    pub fn with_reply(mut self, reply: impl Into<Box<Reply>>) -> Self {
+        self.reply = Some(reply.into());
+        self
+    }
+
     fn of(verdict: RequestVerdict) -> Self {
         Self {
             verdict,
             by: None,
             audit: None,
             would_deny: false,
+            reply: None,
         }
     }
 }

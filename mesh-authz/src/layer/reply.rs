@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Response, StatusCode, Version};
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// An answer: a status, a text, and headers beside those that follow from them.
+/// An answer: a status, a body, and headers beside those that follow from them.
 ///
 /// ```
 /// use mesh_authz::layer::Reply;
@@ -24,20 +24,20 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// assert_eq!(response.headers()["grpc-message"], "RBAC: access denied");
 /// # Ok::<(), http::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reply {
     status: StatusCode,
-    text: String,
+    body: Bytes,
     headers: HeaderMap,
 }
 
 impl Reply {
-    /// An answer with this status and text.
+    /// An answer with this status and body.
     #[must_use]
-    pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self {
             status,
-            text: text.into(),
+            body: body.into(),
             headers: HeaderMap::new(),
         }
     }
@@ -55,13 +55,21 @@ impl Reply {
         self
     }
 
+    /// With these headers alone, beside those that follow from the status and the body. A
+    /// `content-type` among them is that of the body.
+    #[must_use]
+    pub(super) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
     /// The answer in the form that this request wants.
     ///
     /// | request | form |
     /// |---|---|
-    /// | gRPC | 200 without body; `grpc-status` by the status, `grpc-message` the text, percent-encoded |
-    /// | HEAD | the status and the headers of the text, without it |
-    /// | any other | the status, the text as `text/plain`, its `content-length` |
+    /// | gRPC | 200 without body; `grpc-status` by the status, `grpc-message` the body, percent-encoded |
+    /// | HEAD | the status and the headers of the body, without it |
+    /// | any other | the status, the body, as `text/plain` when nothing else is said, its `content-length` |
     ///
     /// An HTTP/1 request whose body may still be arriving closes its connection.
     #[must_use]
@@ -80,18 +88,16 @@ impl Reply {
     }
 
     fn plain<B: From<Bytes>>(self, is_head: bool) -> Response<B> {
-        let length = self.text.len();
-        let body = if is_head {
-            Bytes::new()
-        } else {
-            Bytes::from(self.text)
-        };
+        let length = self.body.len();
+        let body = if is_head { Bytes::new() } else { self.body };
         let mut response = Response::new(B::from(body));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        if length > 0 && !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
         response
     }
 
@@ -101,7 +107,7 @@ impl Reply {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(GRPC_STATUS, HeaderValue::from(grpc_status(self.status)));
-        if let Ok(message) = HeaderValue::from_str(&percent_encoded(&self.text)) {
+        if let Ok(message) = HeaderValue::from_str(&percent_encoded(&self.body)) {
             headers.insert(GRPC_MESSAGE, message);
         }
         response
@@ -137,9 +143,9 @@ fn grpc_status(status: StatusCode) -> u16 {
 }
 
 /// gRPC, `PROTOCOL-HTTP2.md`: everything but visible ASCII, spaces, and `%` itself.
-fn percent_encoded(text: &str) -> String {
+fn percent_encoded(text: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    for &byte in text {
         match byte {
             b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
             // Writing to a string does not fail.

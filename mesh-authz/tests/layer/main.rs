@@ -4,6 +4,7 @@
 mod authn;
 mod authz;
 mod inner;
+mod policies;
 #[allow(dead_code, reason = "shared with the tests of tokens")]
 #[path = "../jwt/signer.rs"]
 mod signer;
