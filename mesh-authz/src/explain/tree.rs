@@ -122,17 +122,44 @@ impl PolicyIndex {
         limit: usize,
     ) -> RequestExplanation {
         let decision = self.decide_request(target, connection, request);
-        let facts = Facts::of(connection, Some(request), self.semantics());
+        self.tell(target, connection, Some(request), &decision, limit)
+    }
+
+    /// Tells what every part of each policy that applies says about a connection, as
+    /// [`explain_request`](Self::explain_request) does about a request. A field that asks for a
+    /// request does not agree.
+    ///
+    /// The verdict is that of [`decide_connection`](Self::decide_connection).
+    #[must_use]
+    pub fn explain_connection(
+        &self,
+        target: &PolicyTarget<'_>,
+        connection: &Connection<'_>,
+        limit: usize,
+    ) -> RequestExplanation {
+        let decision = self.decide_connection(target, connection);
+        self.tell(target, connection, None, &decision, limit)
+    }
+
+    fn tell(
+        &self,
+        target: &PolicyTarget<'_>,
+        connection: &Connection<'_>,
+        request: Option<&Request<'_>>,
+        decision: &Decision<'_>,
+        limit: usize,
+    ) -> RequestExplanation {
+        let facts = Facts::of(connection, request, self.semantics());
         let applying = self.policies().filter(|policy| applies(policy, target));
         let mut applying: Vec<&Policy> = applying.collect();
         applying.sort_by_key(|policy| (policy.action() != Action::Deny, policy.key()));
         let none_allowed = decision.verdict == Verdict::Deny(DenyReason::NoneAllowed);
         let nearest = none_allowed.then(|| nearest(&applying, &facts)).flatten();
-        let rule = deciding(&decision);
-        let rule = rule.map(|rule| self.reported(target, connection, Some(request), rule));
+        let rule = deciding(decision);
+        let rule = rule.map(|rule| self.reported(target, connection, request, rule));
         let missing = target.named.iter().filter(|key| self.policy(key).is_none());
         RequestExplanation {
-            verdict: words::verdict(&decision),
+            verdict: words::verdict(decision),
             allowed: matches!(decision.verdict, Verdict::Allow(_)),
             rule: rule.map(|rule| (rule.policy().key().into(), rule.rule())),
             nearest,

@@ -31,8 +31,18 @@ impl PolicyIndex {
         workload: &'i Workload,
         connection: &Connection<'_>,
     ) -> Decision<'i> {
+        self.decide_connection(&PolicyTarget::workload(workload), connection)
+    }
+
+    /// Decides about a connection as far as that can be done without a request on it: as
+    /// [`decide`](Self::decide), whatever the policies are of.
+    pub fn decide_connection<'i>(
+        &'i self,
+        target: &PolicyTarget<'i>,
+        connection: &Connection<'_>,
+    ) -> Decision<'i> {
         let facts = Facts::of(connection, None, self.semantics);
-        let applying = Applying::new(self, &PolicyTarget::workload(workload));
+        let applying = Applying::new(self, target);
         conclude(&applying, applying.missing(), false, |kind| {
             applying.ask(kind, &facts)
         })
