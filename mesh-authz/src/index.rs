@@ -32,6 +32,7 @@ mod table;
 mod value;
 
 pub use providers::Providers;
+#[cfg(feature = "tower")]
 pub(crate) use residual::Remainder;
 pub use residual::Residual;
 pub use snapshot::PolicyIndex;

@@ -28,7 +28,9 @@ fn traffic_goes_on_without_a_control_plane_and_changes_are_caught_up_with() {
     let (client, server) = plane.proxies();
     let mut before = open(&client, &plane);
     plane.stop();
-    client.log_line("the control plane is away", |_| true);
+    for proxy in [&client, &server] {
+        proxy.log_line("the control plane is away", |_| true);
+    }
     ping(&mut before, b"still there").unwrap();
     let mut during = open(&client, &plane);
     // What happens while nobody is told: another address of the service, and a policy.
