@@ -6,6 +6,7 @@ mod question;
 use std::path::PathBuf;
 
 use mesh_authz::kube::Profile;
+use mesh_authz::lint::Level;
 use mesh_core::identity::TrustDomain;
 use mesh_core::target::PathNormalization;
 use serde_json::Value;
@@ -29,6 +30,12 @@ pub(crate) enum Command {
         manifests: PathBuf,
         mesh: MeshFlags,
         asked: Value,
+        output: Output,
+    },
+    Lint {
+        manifests: PathBuf,
+        mesh: MeshFlags,
+        level: Level,
         output: Output,
     },
 }
@@ -67,6 +74,7 @@ struct Options {
     flags: Flags,
     batch: Option<PathBuf>,
     output: Option<Output>,
+    level: Option<Level>,
     stats: bool,
 }
 
@@ -127,6 +135,7 @@ impl Options {
             "--profile" => self.mesh.profile = profile(value()?)?,
             "--path-normalization" => once(&mut self.mesh.paths, name, paths(value()?)?)?,
             "--output" | "-o" => once(&mut self.output, name, output(value()?)?)?,
+            "--level" => once(&mut self.level, name, level(value()?)?)?,
             _ if Flags::knows(name) => self.flags.take(name, value()?)?,
             _ => return Err(Failure::usage(format!("unknown option {name}"))),
         }
@@ -134,8 +143,15 @@ impl Options {
     }
 
     fn command(self, command: &str) -> Result<Command> {
+        let lints = command == "lint";
+        if self.level.is_some() && !lints {
+            return Err(Failure::usage("--level is for lint"));
+        }
         if (self.stats || self.batch.is_some()) && command != "check" {
             return Err(Failure::usage("--batch and --stats are for check"));
+        }
+        if lints && !self.flags.is_empty() {
+            return Err(Failure::usage("lint asks nothing about a request"));
         }
         let manifests = self.manifests;
         let manifests = manifests.ok_or_else(|| Failure::usage("--manifests DIR is missing"))?;
@@ -163,6 +179,12 @@ impl Options {
                 manifests,
                 mesh,
                 asked: self.flags.question()?,
+                output,
+            }),
+            "lint" => Ok(Command::Lint {
+                manifests,
+                mesh,
+                level: self.level.unwrap_or(Level::Warning),
                 output,
             }),
             other => Err(Failure::usage(format!("unknown command authz {other}"))),
@@ -206,6 +228,17 @@ fn output(text: &str) -> Result<Output> {
         "json" => Ok(Output::Json),
         other => Err(Failure::usage(format!(
             "--output: expected text or json, got {other}"
+        ))),
+    }
+}
+
+fn level(text: &str) -> Result<Level> {
+    match text {
+        "error" => Ok(Level::Error),
+        "warning" => Ok(Level::Warning),
+        "info" => Ok(Level::Info),
+        other => Err(Failure::usage(format!(
+            "--level: expected error, warning or info, got {other}"
         ))),
     }
 }

@@ -1,6 +1,6 @@
 //! What holds for the mesh as a whole: its configuration, and what the command line says instead.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +9,6 @@ use mesh_authz::{Semantics, jwt};
 use mesh_core::identity::TrustDomain;
 use mesh_core::target::PathNormalization;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::arguments::MeshFlags;
 use crate::failure::{Failure, Result};
@@ -23,7 +22,17 @@ pub(crate) struct Configuration {
     pub(crate) trust_domains: TrustDomains,
     pub(crate) paths: PathNormalization,
     /// External authorizers; `None` when nothing says which there are.
-    pub(crate) providers: Option<BTreeSet<String>>,
+    pub(crate) providers: Option<BTreeMap<String, Authorizer>>,
+    pub(crate) trusted_hops: u32,
+}
+
+/// An external authorizer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Authorizer {
+    /// Whether it is asked by HTTP, about requests only, and not by gRPC.
+    pub(crate) is_http: bool,
+    /// Whether what it does not answer for passes.
+    pub(crate) fail_open: bool,
 }
 
 /// The part of Istio's `meshConfig` that is about policies; everything else is passed over.
@@ -35,6 +44,7 @@ struct MeshConfig {
     trust_domain_aliases: Vec<TrustDomainText>,
     path_normalization: Normalization,
     extension_providers: Option<Vec<ExtensionProvider>>,
+    default_config: ProxyConfig,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,12 +76,30 @@ enum NormalizationWord {
     DecodeAndMergeSlashes,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ProxyConfig {
+    gateway_topology: GatewayTopology,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct GatewayTopology {
+    num_trusted_proxies: u32,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ExtensionProvider {
     name: String,
-    envoy_ext_authz_http: Option<IgnoredAny>,
-    envoy_ext_authz_grpc: Option<IgnoredAny>,
+    envoy_ext_authz_http: Option<ExtAuthz>,
+    envoy_ext_authz_grpc: Option<ExtAuthz>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ExtAuthz {
+    fail_open: bool,
 }
 
 impl Configuration {
@@ -111,6 +139,7 @@ impl Configuration {
                     Profile::Compat => PathNormalization::Base,
                 }),
             providers: config.extension_providers.map(providers),
+            trusted_hops: config.default_config.gateway_topology.num_trusted_proxies,
         })
     }
 
@@ -151,9 +180,12 @@ fn read(path: &Path) -> Result<MeshConfig> {
 }
 
 /// The providers that authorize; others, such as those of traces, are not asked.
-fn providers(all: Vec<ExtensionProvider>) -> BTreeSet<String> {
-    let authorizers = all.into_iter().filter(|provider| {
-        provider.envoy_ext_authz_grpc.is_some() || provider.envoy_ext_authz_http.is_some()
+fn providers(all: Vec<ExtensionProvider>) -> BTreeMap<String, Authorizer> {
+    let authorizers = all.into_iter().filter_map(|provider| {
+        let grpc = provider.envoy_ext_authz_grpc;
+        let is_http = grpc.is_none();
+        let fail_open = grpc.or(provider.envoy_ext_authz_http)?.fail_open;
+        Some((provider.name, Authorizer { is_http, fail_open }))
     });
-    authorizers.map(|provider| provider.name).collect()
+    authorizers.collect()
 }

@@ -85,7 +85,7 @@ fn external(mesh: &Mesh, case: &Case<'_>) -> Option<Answer> {
         let all = std::iter::once(first).chain(asked);
         let unknown = mesh.configuration.providers.as_ref().and_then(|known| {
             let mut all = all;
-            all.find(|(name, _)| !known.contains(*name))
+            all.find(|(name, _)| !known.contains_key(*name))
         });
         if let Some((name, rule)) = unknown {
             let why =

@@ -1,4 +1,4 @@
-//! What a mesh's policies decide, and why.
+//! What a mesh's policies decide, why, and what is questionable about them.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -9,6 +9,7 @@ mod configuration;
 mod decide;
 mod explain;
 mod failure;
+mod lint;
 mod manifests;
 mod mesh;
 mod party;
@@ -76,6 +77,23 @@ fn run() -> Result<u8> {
                 Output::Text => explain::write(&told, Style::of_output(), io::stdout().lock()),
             })?;
             Ok(code(&told.answer))
+        }
+        Command::Lint {
+            manifests,
+            mesh,
+            level,
+            output,
+        } => {
+            let configuration = Configuration::of(&mesh)?;
+            let manifests = Manifests::read(&manifests, &configuration.settings)?;
+            let found = lint::find(&manifests, &configuration, level);
+            let to = io::stdout().lock();
+            written(match output {
+                Output::Json => lint::write_json(&found, to),
+                Output::Text => lint::write_text(&found, Style::of_output(), to),
+            })?;
+            manifests.all_right()?;
+            Ok(u8::from(!found.is_empty()))
         }
     }
 }

@@ -5,20 +5,36 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mesh_authz::kube::Settings;
-use mesh_xds::manifest::{Catalog, Inventory, MAX_BYTES, MAX_DIRECTORY_DEPTH, MAX_FILES};
+use mesh_authz::kube::{
+    AuthorizationPolicy, PeerAuthentication, Provenance, RequestAuthentication, Settings,
+};
+use mesh_xds::manifest::{
+    Catalog, Document, Inventory, MAX_BYTES, MAX_DIRECTORY_DEPTH, MAX_FILES, parse,
+};
+use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, Result};
 
 const ENDINGS: &[&str] = &["yaml", "yml", "json"];
+const SECURITY: &str = "security.istio.io";
 
 /// What was read.
 #[derive(Debug)]
 pub(crate) struct Manifests {
     /// The objects that are right.
     pub(crate) inventory: Inventory,
+    /// Policies as they are written, each with its place.
+    pub(crate) written: Vec<(Written, Provenance)>,
     /// What is wrong with files and objects, in words, with the place.
     pub(crate) problems: Vec<String>,
+}
+
+/// A policy as it is written.
+#[derive(Debug)]
+pub(crate) enum Written {
+    Authorization(AuthorizationPolicy),
+    Peer(PeerAuthentication),
+    Request(RequestAuthentication),
 }
 
 impl Manifests {
@@ -45,8 +61,19 @@ impl Manifests {
     /// Reads texts by the names of their files.
     pub(crate) fn of(texts: &BTreeMap<String, String>, settings: &Settings) -> Self {
         let mut catalog = Catalog::with_settings(settings.clone());
+        let mut written = BTreeMap::new();
         for (file, text) in texts {
             catalog.set_file(file, text);
+            for document in parse(text, file).unwrap_or_default() {
+                if document.key().kind.group == SECURITY
+                    && let Some(object) = object(&document)
+                {
+                    let key = document.key().clone();
+                    written
+                        .entry(key)
+                        .or_insert((object, provenance(&document)));
+                }
+            }
         }
         catalog.settle();
         let of_files = catalog.file_problems().into_iter();
@@ -62,6 +89,7 @@ impl Manifests {
         }
         Self {
             inventory: catalog.inventory(),
+            written: written.into_values().collect(),
             problems,
         }
     }
@@ -90,6 +118,24 @@ fn problem_text(
         field => format!("{field}: "),
     };
     format!("{}: error: {field}{}", status.key, problem.text)
+}
+
+fn object(document: &Document) -> Option<Written> {
+    fn read<T: DeserializeOwned>(document: &Document) -> Option<T> {
+        document.read().ok().map(|read| read.value)
+    }
+    match document.key().kind.kind.as_str() {
+        "AuthorizationPolicy" => read(document).map(Written::Authorization),
+        "PeerAuthentication" => read(document).map(Written::Peer),
+        "RequestAuthentication" => read(document).map(Written::Request),
+        _ => None,
+    }
+}
+
+fn provenance(document: &Document) -> Provenance {
+    let key = document.key();
+    let line = u32::try_from(document.root().line()).unwrap_or(u32::MAX);
+    Provenance::new(key.namespace.clone(), key.name.clone()).at(document.file(), line)
 }
 
 /// The files that count; a file that is named itself counts whatever it is called.

@@ -147,7 +147,7 @@ fn split<'k>(field: &str, key: &'k str) -> Result<(&'k str, &'k str), String> {
 }
 
 /// The namespace and the name of the waypoint that labels ask for.
-fn waypoint<'l>(labels: &'l Labels, namespace: &'l str) -> Option<(&'l str, &'l str)> {
+pub(crate) fn waypoint<'l>(labels: &'l Labels, namespace: &'l str) -> Option<(&'l str, &'l str)> {
     let text = |label: &str| {
         let text = labels.get(label).map(String::as_str);
         text.filter(|text| !text.is_empty())
@@ -157,7 +157,7 @@ fn waypoint<'l>(labels: &'l Labels, namespace: &'l str) -> Option<(&'l str, &'l 
 }
 
 /// Whether a gateway is a waypoint, by its class or the controller of its class.
-fn is_waypoint(namespace: &str, name: &str, inventory: &Inventory) -> bool {
+pub(crate) fn is_waypoint(namespace: &str, name: &str, inventory: &Inventory) -> bool {
     let Some(gateway) = inventory.gateways.get(namespace, name) else {
         return false;
     };

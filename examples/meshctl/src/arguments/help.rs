@@ -1,11 +1,12 @@
 //! What the program says about itself.
 
 pub(crate) const HELP: &str = "\
-What a mesh's policies decide, and why.
+What a mesh's policies decide, why, and what is questionable about them.
 
     meshctl authz check   --manifests DIR [MESH] QUESTION [--output text|json]
     meshctl authz check   --manifests DIR [MESH] --batch FILE [--stats]
     meshctl authz explain --manifests DIR [MESH] QUESTION [--output text|json]
+    meshctl authz lint    --manifests DIR [MESH] [--level error|warning|info] [--output text|json]
 
 --manifests DIR          YAML and JSON files of Kubernetes, Gateway API and Istio objects, or one file
 --batch FILE             one question as JSON a line, one answer a line; - is standard input
@@ -33,5 +34,6 @@ QUESTION, in JSON (--request FILE, - is standard input) or by options:
 
 check ends with 0 when it is allowed, 1 when it is denied, 3 when what is known does not decide it; a
 batch ends with 0 when all lines were answered, errors of single lines among the answers. explain ends
-like check. Both end with 2 when the command line is wrong or something cannot be read.
+like check. lint ends with 0 when nothing is found and 1 otherwise. All end with 2 when the command
+line is wrong or something cannot be read.
 ";
