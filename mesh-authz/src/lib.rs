@@ -10,9 +10,9 @@
 //! - `jwt` (feature): verifying the tokens that carry them, and the keys for it.
 //! - `layer` (feature `tower`): tower layers that authenticate and authorize HTTP requests.
 //! - [`guard`]: live connections, which are decided again when policies or workloads change.
-//! - [`plain`]: the rules of evaluation as they are written down, for tests and as a yardstick.
-//!
 //! - [`external`]: whom CUSTOM policies ask.
+//! - `kube` (feature): policies as Kubernetes objects; `lint` says what is questionable about them.
+//! - [`plain`]: the rules of evaluation as they are written down, for tests and as a yardstick.
 //!
 //! Decisions are about connections ([`PolicyIndex::decide`]) and about requests on them
 //! ([`PolicyIndex::decide_request`], [`PolicyIndex::residual`]). Nothing here needs an async runtime.

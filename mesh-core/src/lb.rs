@@ -13,9 +13,9 @@
 //! | [`SlowStart`] | little for those that have just begun |
 //! | [`RequestHash`] | what requests are placed by, where they are placed by a hash |
 //!
-//! Choosing takes no lock, looks at a handful of hosts whatever their number, and does not allocate. The
-//! way to a service's endpoints by locality preference and health that the node proxy takes for each
-//! connection is [`crate::balance`].
+//! Choosing takes no lock, looks at a handful of hosts whatever their number ([`Balancing::bounded_load`]
+//! alone adds up what all have in hand), and does not allocate. The way to a service's endpoints by
+//! locality preference and health that the node proxy takes for each connection is [`crate::balance`].
 
 mod alias;
 mod cluster;

@@ -33,9 +33,9 @@ thread_local! {
 pub(crate) fn take() -> BytesMut {
     KEEP.try_with(|keep| {
         let mut keep = keep.borrow_mut();
-        // Youngest first: its memory is the likeliest to be in the processor's cache still.
+        // Oldest first: its bytes are the first that have been passed on.
         let free = |buffer: &mut BytesMut| buffer.capacity() >= LARGE || buffer.try_reclaim(LARGE);
-        let at = keep.iter_mut().rposition(free)?;
+        let at = keep.iter_mut().position(free)?;
         keep.remove(at)
     })
     .ok()

@@ -9,7 +9,7 @@ pub(super) fn lint(mesh: &Inventory, policy: &Policy, found: &mut Vec<Lint>) {
     let from = &policy.read.provenance;
     let denies = policy.object.spec.action == ActionWord::Deny;
     let of_targets = matches!(policy.read.attachment, Attachment::Targets(_));
-    for (field, values) in policy.rules() {
+    for (_, values) in policy.rules() {
         let http: Vec<_> = values
             .iter()
             .filter(|values| values.what.is_http())
@@ -52,7 +52,6 @@ pub(super) fn lint(mesh: &Inventory, policy: &Policy, found: &mut Vec<Lint>) {
                 ));
             }
         }
-        let _ = field;
     }
     for caution in &policy.read.cautions {
         let rule = match caution.what {

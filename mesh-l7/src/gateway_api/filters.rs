@@ -23,6 +23,8 @@ pub(super) struct Filters {
     pub(super) redirect: Option<Redirect>,
     pub(super) rewrite: Option<Rewrite>,
     pub(super) cors: Option<Cors>,
+    /// Mirrors that have nowhere to go: the request goes on without them.
+    pub(super) lost: Vec<Problem>,
 }
 
 /// Edits of headers.
@@ -151,7 +153,7 @@ pub(super) fn filters(
         }
         match filter.kind.as_str() {
             "RequestMirror" => match &filter.request_mirror {
-                Some(settings) => out.mirrors.extend(mirror(settings, from, &field, problems)),
+                Some(settings) => mirror(settings, from, &field, &mut out, problems),
                 None => missing(&format!("{field}.requestMirror"), problems),
             },
             "RequestRedirect" => match &filter.request_redirect {
@@ -188,8 +190,9 @@ fn mirror(
     settings: &HttpMirror,
     from: From<'_>,
     field: &str,
+    out: &mut Filters,
     problems: &mut Vec<Problem>,
-) -> Option<Mirror> {
+) {
     let share = match (settings.percent, settings.fraction) {
         (None, None) => Some(Percent::ALL),
         (Some(percent), None) => u32::try_from(percent)
@@ -203,14 +206,12 @@ fn mirror(
         problems.push(Problem::new(format!("{field}.requestMirror"), problem));
     }
     match from.service(&settings.backend_ref) {
-        Ok(target) => share.map(|share| Mirror { target, share }),
+        Ok(target) => out
+            .mirrors
+            .extend(share.map(|share| Mirror { target, share })),
         Err(invalid) => {
-            // The primary goes on: a copy that has nowhere to go is no error of the request.
-            problems.push(Problem::new(
-                format!("{field}.requestMirror.backendRef"),
-                invalid,
-            ));
-            None
+            let field = format!("{field}.requestMirror.backendRef");
+            out.lost.push(Problem::new(field, invalid));
         }
     }
 }

@@ -170,12 +170,6 @@ fn rule(
     }
     let before = problems.len();
     let parts = filters(&spec.filters, from, field, problems);
-    let wanted = spec
-        .filters
-        .iter()
-        .filter(|filter| filter.kind == "RequestMirror")
-        .count();
-    let lost_mirrors = wanted - parts.mirrors.len().min(wanted);
     if parts.redirect.is_some() || parts.rewrite.is_some() || parts.cors.is_some() {
         let problem = "expected header modifiers and mirrors only";
         problems.push(Problem::new(format!("{field}.filters"), problem));
@@ -186,7 +180,8 @@ fn rule(
             "is not supported",
         ));
     }
-    let broken = problems.len() - before > lost_mirrors || backends.entries().is_empty();
+    let broken = problems.len() > before || backends.entries().is_empty();
+    problems.extend(parts.lost);
     let action = if broken {
         Action::respond(StatusCode::INTERNAL_SERVER_ERROR)
     } else {

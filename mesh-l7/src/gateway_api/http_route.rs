@@ -277,13 +277,8 @@ fn rule(
         redirect,
         rewrite,
         cors,
+        lost,
     } = parts;
-    let wanted = spec
-        .filters
-        .iter()
-        .filter(|filter| filter.kind == "RequestMirror")
-        .count();
-    let lost_mirrors = wanted - mirrors.len().min(wanted);
     let limits = spec
         .timeouts
         .as_ref()
@@ -297,7 +292,8 @@ fn rule(
         let problem = "a redirect and backends, expected one of them";
         problems.push(Problem::new(format!("{field}.backendRefs"), problem));
     }
-    let broken = problems.len() - before > lost_mirrors;
+    let broken = problems.len() > before;
+    problems.extend(lost);
     let action = match redirect {
         _ if broken => Action::respond(StatusCode::INTERNAL_SERVER_ERROR),
         Some(redirect) => Action::Redirect(redirect),

@@ -431,6 +431,22 @@ fn a_mirror_that_has_nowhere_to_go_is_left_out() {
 }
 
 #[test]
+fn a_mirror_with_a_wrong_share_makes_the_rule_answer_500() {
+    let compiled = compile(json!({"rules": [{
+        "filters": [{
+            "type": "RequestMirror",
+            "requestMirror": {"backendRef": {"name": "v9", "port": 80}, "percent": 101},
+        }],
+        "backendRefs": [{"name": "v1", "port": 80}],
+    }]}));
+    assert_eq!(
+        fields(&compiled),
+        ["spec.rules[0].filters[0].requestMirror"]
+    );
+    assert!(matches!(compiled.rules[0].rule.action, Action::Respond(_)));
+}
+
+#[test]
 fn times_and_retries_that_are_wrong_are_told() {
     let cases = [
         (json!({"timeouts": {"request": "1.5s"}}), "timeouts.request"),
