@@ -51,7 +51,6 @@ mod problem;
 mod types;
 mod virtual_service;
 
-pub use cluster::{ClusterSettings, Hashing, Passthrough};
 pub use destination_rule::{CompiledDestination, Subset, compile_destination_rule};
 pub use duration::{InvalidDuration, parse_duration};
 pub use problem::Problem;

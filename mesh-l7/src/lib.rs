@@ -7,9 +7,15 @@
 //! - [`filter`]: what happens to requests and responses on their way, as pure functions.
 //! - [`hygiene`]: what must be right about the heads of messages before they are forwarded.
 //!
-//! Serving and forwarding HTTP, and the layers that put these together, are later work.
+//! - [`upstream`], [`attempt`]: what requests are forwarded to, and one try at one host of it.
+//! - [`body`], [`downstream`], [`record`]: what travels with a request.
+//!
+//! Serving and forwarding HTTP, and the layers that put these together, are under construction.
 #![forbid(unsafe_code)]
 
+pub mod attempt;
+pub mod body;
+pub mod downstream;
 pub mod filter;
 #[cfg(feature = "gateway-api")]
 pub mod gateway_api;
@@ -17,5 +23,7 @@ pub mod hygiene;
 #[cfg(feature = "istio")]
 pub mod istio;
 pub mod matching;
+pub mod record;
 pub mod route;
 pub mod target;
+pub mod upstream;

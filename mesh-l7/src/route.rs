@@ -32,9 +32,11 @@ mod prefixes;
 mod retry;
 mod rule;
 mod rules;
+mod table;
 
 pub use backend::{Backend, BackendTarget, Backends, InvalidBackend};
 pub use hosts::{HostMatch, HostTable, InvalidHost};
 pub use retry::{HostSelection, NoResponse, RetryOn, RetryPolicy};
 pub use rule::{Action, DirectResponse, HashCookie, HashInput, Origin, Rule, Timeouts};
 pub use rules::{Matched, Rules};
+pub use table::RouteTable;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use mesh_core::name::Name;
 
-use super::cluster::{Blocks, ClusterSettings};
+use crate::upstream::ClusterSettings;
+
+use super::cluster::Blocks;
 use super::problem::Problem;
 use super::types::{DestinationRuleSpec, PortPolicy, TrafficPolicy};
 

@@ -6,8 +6,8 @@ use mesh_core::lb::{Algorithm, RingSize};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::istio::cluster::Passthrough;
 use crate::route::HashInput;
+use crate::upstream::Passthrough;
 
 fn compile(spec: Value) -> CompiledDestination {
     compile_destination_rule(&serde_json::from_value(spec).unwrap())
