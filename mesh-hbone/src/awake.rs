@@ -8,7 +8,7 @@
 //!
 //! It limits itself. When looks come to nothing, because messages are rare, or because others take the
 //! core meanwhile, the worker sleeps as if it had never looked and tries again after 64 receptions, then
-//! 128, up to 4096, until one look finds something in time.
+//! 128, up to 4096, until looks find something in time.
 //!
 //! [`Awake`] belongs to one worker: a thread with a current-thread runtime. The sockets of the
 //! worker are made by [`Awake::acceptor`] and [`Awake::dialer`], so that it knows when there is

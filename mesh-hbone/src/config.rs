@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A stream whose reader never reads holds at most [`Http2Config::stream_window`] bytes here. The
 /// connection window is always large enough for all streams at once, so stalled readers never stop
 /// their neighbours; the worst case of one connection is therefore
-/// `max_concurrent_streams x stream_window` (200 MiB with the defaults, when 200 readers stall),
+/// `max_concurrent_streams x stream_window` (400 MiB with the defaults, when 200 readers stall),
 /// plus, toward a peer that takes nothing, 128 KiB of unsent data for the connection, and 256 KiB
 /// queued and one 64 KiB read for each of its streams, as far as the peer's windows let them.
 ///
@@ -62,7 +62,7 @@ impl Http2Config {
     /// Settings to start from; see the setters for the defaults.
     pub fn builder() -> Http2ConfigBuilder {
         Http2ConfigBuilder(Self {
-            stream_window: 1024 * 1024,
+            stream_window: 2 * 1024 * 1024,
             frame_size: 64 * 1024,
             max_header_list_size: 16 * 1024,
             max_concurrent_streams: 200,
@@ -122,7 +122,7 @@ pub struct Http2ConfigBuilder(Http2Config);
 impl Http2ConfigBuilder {
     /// Bytes that the peer may send on one stream ahead of its reader.
     ///
-    /// In bytes, 16 KiB to 8 MiB; default 1 MiB. One stream reaches at most this many bytes per
+    /// In bytes, 16 KiB to 8 MiB; default 2 MiB. One stream reaches at most this many bytes per
     /// round trip. Source: RFC 9113 §6.9.2.
     pub fn stream_window(mut self, bytes: u32) -> Self {
         self.0.stream_window = bytes;

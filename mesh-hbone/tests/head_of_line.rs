@@ -140,6 +140,7 @@ fn fill(mut tunnel: Tunnel, piece: usize) -> (JoinHandle<()>, Arc<AtomicUsize>) 
 #[tokio::test(start_paused = true)]
 async fn twelve_readers_that_stall_hold_their_windows_and_ten_exchanges_complete() {
     for (authority, window, piece) in [
+        ("unread:80", 2 * 1024 * 1024, 100_000),
         ("unread:80", 1024 * 1024, 100_000),
         ("unread:80", 16 * 1024, 1_000),
         ("copied:80", 1024 * 1024, 100_000),

@@ -134,7 +134,7 @@ async fn the_client_announces_its_settings_and_asks_with_a_plain_connect() {
     };
     let values = values(&settings);
     assert!(values.contains(&(2, 0)), "ENABLE_PUSH 0 in {values:?}");
-    assert!(values.contains(&(4, 1024 * 1024)), "{values:?}");
+    assert!(values.contains(&(4, 2 * 1024 * 1024)), "{values:?}");
 }
 
 /// An HTTP/2 client that is not ours.
@@ -452,7 +452,7 @@ async fn padding_is_not_data_and_gives_its_window_back() {
     let (mut wire, _served) = by_hand(echo).await;
     wire.send(&connect(1, "echo:80")).await;
     wire.next_of(frames::HEADERS).await;
-    // PADDED (8): a length, the data, and 200 bytes of padding; 4 MB of it in a window of 1 MiB.
+    // PADDED (8): a length, the data, and 200 bytes of padding; 4 MB of it in a window of 2 MiB.
     let mut payload = vec![200];
     payload.extend(b"data");
     payload.resize(payload.len() + 200, 0);

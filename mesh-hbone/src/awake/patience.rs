@@ -3,7 +3,7 @@
 /// Looks in vain, in a row or nearly, after which looking stops for a while.
 const CREDIT: u32 = 8;
 
-/// The longest pause, in times that something was received. One look in vain in so many costs little.
+/// The longest pause, in times that something was received. A few looks in vain in so many cost little.
 const LONGEST: u64 = 4096;
 
 /// The first pause, in times that something was received.
@@ -43,8 +43,9 @@ impl Patience {
             return 0;
         }
         let pause = self.pause;
-        // One look decides whether the pause goes on.
-        self.credit = 1;
+        // Several looks decide whether the pause goes on: the other worker on a message's way has paused as
+        // often, and what one of them finds in time depends on both being awake.
+        self.credit = CREDIT;
         self.pause = (pause * 2).min(LONGEST);
         pause
     }
@@ -81,8 +82,8 @@ mod tests {
             ),
             ("seven in vain", "-------", vec![]),
             ("eight in vain", "--------", vec![64]),
-            ("more", "----------", vec![64, 128, 256]),
-            ("in time after a pause", "--------+--", vec![64, 64]),
+            ("more", "------------------------", vec![64, 128, 256]),
+            ("in time after a pause", "--------+---------", vec![64, 64]),
         ] {
             assert_eq!(pauses(looks), expected, "{case}");
         }
