@@ -24,6 +24,9 @@ pub mod hygiene;
 pub mod istio;
 pub mod matching;
 pub mod record;
+pub mod reply;
 pub mod route;
+#[cfg(feature = "serve")]
+pub mod router;
 pub mod target;
 pub mod upstream;

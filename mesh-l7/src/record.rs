@@ -47,6 +47,9 @@ pub struct Entry {
     pub attempts: u32,
     /// How often it was sent again.
     pub retries: u32,
+    /// Why it was not sent again although its rule would have it: `retries_exhausted`, `retry_overflow`,
+    /// `body_too_large` or `no_time_left`.
+    pub not_retried: Option<&'static str>,
     /// What went wrong.
     pub flags: Flags,
     /// What the answer came of, such as `via_upstream`; Envoy's `RESPONSE_CODE_DETAILS`.
@@ -80,6 +83,7 @@ impl Record {
             host: None,
             attempts: 0,
             retries: 0,
+            not_retried: None,
             flags: Flags::NONE,
             detail: "",
             failure: None,

@@ -13,7 +13,7 @@ use mesh_core::model::{Service, Workload};
 use mesh_core::traceparent::TraceParent;
 use parking_lot::Mutex;
 
-use super::ThreadRandom;
+use mesh_core::random::ThreadRandom;
 
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

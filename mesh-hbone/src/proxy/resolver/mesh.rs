@@ -16,7 +16,7 @@ use mesh_core::watch::Watch;
 use parking_lot::RwLock;
 
 use super::{NoLocalWorkload, Resolver};
-use crate::proxy::ThreadRandom;
+use mesh_core::random::ThreadRandom;
 
 /// Which workload a proxy serves.
 #[derive(Clone, Debug, Eq, PartialEq)]

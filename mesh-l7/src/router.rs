@@ -1,0 +1,158 @@
+//! What becomes of a request: the rule that it meets, and the attempts to have it answered.
+//!
+//! [`Router`] is a tower service over requests and responses. For each request, in this order:
+//!
+//! 1. The rule is chosen, from one snapshot of the [`RouteTable`].
+//! 2. Questions of browsers ([`Cors`](crate::filter::Cors)) are answered.
+//! 3. Faults are made: a delay, then an error.
+//! 4. Redirects and direct responses are answered.
+//! 5. One of the rule's backends is drawn, once; headers and target are changed, once; copies for
+//!    mirrors are begun, once.
+//! 6. Attempts are made until one is answered, or may not be repeated: a permit of the circuit breaker,
+//!    a host, the [`Attempt`] itself, what came of it to the outlier detection, a pause.
+//! 7. The response's headers are changed. Its body keeps permits and time limits until its end.
+//!
+//! Every failure is answered here, with the statuses, texts, response flags and details of Envoy; they are
+//! noted in the request's [`Record`](crate::record::Record). Nothing is queued: what is too much is refused at once.
+//!
+//! **Order:** inside of authentication, authorization and rate limits, because their answers are not tried
+//! again; outside of the client, which makes one attempt.
+
+mod attempt_loop;
+mod chance;
+mod choice;
+mod commit;
+mod decide;
+mod failure;
+mod forward;
+mod grpc_timeout;
+mod hash;
+mod limits;
+mod number;
+mod outgoing;
+mod replay;
+mod retry_after;
+mod settings;
+mod shared;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use mesh_core::watch::Watch;
+use tower_service::Service;
+
+use crate::attempt::{Attempt, AttemptError};
+use crate::body::Body;
+use crate::route::RouteTable;
+use crate::upstream::Upstreams;
+
+pub use chance::Chance;
+pub use grpc_timeout::{GRPC_TIMEOUT, grpc_timeout};
+pub use settings::{OriginalTarget, RouterSettings};
+use shared::Shared;
+
+/// Routes requests, and has each of them answered by a host of its upstream, in as many attempts as its
+/// rule allows.
+///
+/// - `E` is what the client needs to reach a host.
+/// - `U` is where upstreams are looked up.
+/// - `A` is the client: a service from [`Attempt`] to a response or an [`AttemptError`].
+///
+/// It is always ready: what is too much is answered with 503. Routes are looked up by the service that the
+/// connection goes to ([`Downstream`](crate::downstream::Downstream)), or by
+/// [`RouterSettings::service`] where there is none.
+///
+/// # Cancellation
+/// Dropping the future or the response's body gives back permits, drops the attempt, and notes that the
+/// client is gone.
+pub struct Router<E, U, A> {
+    shared: Arc<Shared<U>>,
+    client: A,
+    hosts: PhantomData<fn() -> E>,
+}
+
+/// A response of [`Router`] on its way.
+pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
+
+impl<E, U, A> Router<E, U, A> {
+    /// A router with default settings.
+    #[must_use]
+    pub fn new(routes: Watch<RouteTable>, upstreams: U, client: A) -> Self {
+        Self::with_settings(routes, upstreams, client, RouterSettings::default())
+    }
+
+    /// A router.
+    #[must_use]
+    pub fn with_settings(
+        routes: Watch<RouteTable>,
+        upstreams: U,
+        client: A,
+        settings: RouterSettings,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(routes, upstreams, settings)),
+            client,
+            hosts: PhantomData,
+        }
+    }
+}
+
+impl<E, U, A> Service<Request<Body>> for Router<E, U, A>
+where
+    E: Send + Sync + 'static,
+    U: Upstreams<E> + 'static,
+    A: Service<Attempt<E>, Response = Response<Body>, Error = AttemptError>,
+    A: Clone + Send + 'static,
+    A::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
+        let (shared, client) = (self.shared.clone(), self.client.clone());
+        ResponseFuture(Box::pin(forward::respond(shared, client, request)))
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl<E, U, A: Clone> Clone for Router<E, U, A> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            client: self.client.clone(),
+            hosts: PhantomData,
+        }
+    }
+}
+
+impl<E, U, A> fmt::Debug for Router<E, U, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

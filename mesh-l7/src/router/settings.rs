@@ -1,0 +1,57 @@
+//! What holds for all requests of a router.
+
+use mesh_core::target::TargetRules;
+
+use super::chance::Chance;
+use crate::target::ServiceTarget;
+
+/// What holds for all requests of a router.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RouterSettings {
+    /// The service whose routes hold for requests that came on no connection to a service. Default
+    /// none: they are answered with 404.
+    pub service: Option<ServiceTarget>,
+    /// How rewritten paths are normalised: as the requests were, before they were authorized.
+    pub target_rules: TargetRules,
+    /// Whether a rewritten request says what it was before.
+    pub original: OriginalTarget,
+    /// Bytes of bodies that all requests keep together for further attempts; default 256 MiB. What does
+    /// not fit is not tried again.
+    pub replay_memory: usize,
+    /// Where random numbers come from.
+    pub chance: Chance,
+}
+
+impl Default for RouterSettings {
+    fn default() -> Self {
+        Self {
+            service: None,
+            target_rules: TargetRules::default(),
+            original: OriginalTarget::default(),
+            replay_memory: 256 * 1024 * 1024,
+            chance: Chance::default(),
+        }
+    }
+}
+
+/// Whether a rewritten request says what it was before, in `x-envoy-original-path` and
+/// `x-envoy-original-host`.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are two")]
+pub enum OriginalTarget {
+    /// It does.
+    #[default]
+    Sent,
+    /// It does not.
+    Omitted,
+}
+
+impl RouterSettings {
+    /// With the service whose routes hold for requests that came on no connection to a service.
+    #[must_use]
+    pub fn with_service(mut self, service: ServiceTarget) -> Self {
+        self.service = Some(service);
+        self
+    }
+}

@@ -1,0 +1,10 @@
+//! The router with clients that are made up: what is asked of hosts, and what clients are told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod harness;
+mod replies;
