@@ -8,6 +8,7 @@
 //! - [`hygiene`]: what must be right about the heads of messages before they are forwarded.
 //!
 //! - [`upstream`], [`attempt`]: what requests are forwarded to, and one try at one host of it.
+//! - [`mesh`]: upstreams that are services of a mesh.
 //! - [`body`], [`downstream`], [`record`]: what travels with a request.
 //!
 //! Serving and forwarding HTTP, and the layers that put these together, are under construction.
@@ -23,10 +24,12 @@ pub mod hygiene;
 #[cfg(feature = "istio")]
 pub mod istio;
 pub mod matching;
+pub mod mesh;
 pub mod record;
 pub mod reply;
 pub mod route;
 #[cfg(feature = "serve")]
 pub mod router;
+pub mod severity;
 pub mod target;
 pub mod upstream;

@@ -4,7 +4,8 @@
 //! [`parse`] tells the objects of a text apart, each value with its line; what `kubectl get ... -o
 //! yaml` prints works as it is. A [`Catalog`] keeps the objects of several files while the files
 //! change, each with its last good version, and says what became of each. [`mesh::build`] makes
-//! workloads and services of them, as Istio's control plane does for ambient mode.
+//! workloads and services of them, as Istio's control plane does for ambient mode; `routes::build`
+//! (feature `routes`) makes routes and settings of upstreams.
 //!
 //! How strictly objects are read:
 //! - numbers and words such as `yes` are no text until they are quoted, and keys must be unique;
@@ -30,6 +31,8 @@ mod parse;
 mod policies;
 mod problem;
 mod read;
+#[cfg(feature = "routes")]
+pub mod routes;
 mod scalar;
 mod security;
 mod source;
@@ -45,5 +48,7 @@ pub use node::Node;
 pub use parse::parse;
 pub use problem::Problem;
 pub use read::{MAX_ALIASED, MAX_BYTES, MAX_DEPTH, MAX_NODES};
+#[cfg(feature = "routes")]
+pub use routes::{RouteOptions, Routing};
 pub use source::{ManifestSource, POLL_INTERVAL, Report};
 pub use status::{State, Status};

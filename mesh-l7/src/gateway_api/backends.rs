@@ -38,7 +38,7 @@ impl From<'_> {
         let target = match self.service(&reference.backend) {
             Ok(service) => BackendTarget::Service(service),
             Err(invalid) => {
-                problems.push(Problem::new(field, invalid));
+                problems.push(Problem::note(field, invalid));
                 BackendTarget::Invalid(invalid)
             }
         };

@@ -211,7 +211,7 @@ fn mirror(
             .extend(share.map(|share| Mirror { target, share })),
         Err(invalid) => {
             let field = format!("{field}.requestMirror.backendRef");
-            out.lost.push(Problem::new(field, invalid));
+            out.lost.push(Problem::note(field, invalid));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::rank::Ranked;
+use crate::severity::Severity;
 
 /// A route, compiled.
 #[derive(Clone, Debug)]
@@ -49,12 +50,14 @@ pub enum Condition {
 /// Something that is wrong with a field.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{field}: {problem}")]
-#[expect(clippy::exhaustive_structs, reason = "a field and a text")]
+#[non_exhaustive]
 pub struct Problem {
     /// The field, from the object's root: `spec.rules[0].matches[1].path.value`.
     pub field: String,
     /// What is wrong, and what was expected.
     pub problem: String,
+    /// What it means for the object.
+    pub severity: Severity,
 }
 
 impl Condition {
@@ -78,6 +81,15 @@ impl Problem {
         Self {
             field: field.to_string(),
             problem: problem.to_string(),
+            severity: Severity::Wrong,
+        }
+    }
+
+    /// Something worth knowing about an object that is right in itself.
+    pub(super) fn note(field: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self {
+            severity: Severity::Note,
+            ..Self::new(field, problem)
         }
     }
 }

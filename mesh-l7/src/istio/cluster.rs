@@ -103,7 +103,7 @@ fn load_balancer(
             || !locality.failover.is_empty()
             || !locality.failover_priority.is_empty();
         if wanted && locality.enabled != Some(false) {
-            problems.push(Problem::new(
+            problems.push(Problem::note(
                 format!("{field}.localityLbSetting"),
                 "is not supported yet",
             ));

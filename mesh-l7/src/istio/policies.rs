@@ -151,7 +151,7 @@ pub(super) fn fault(
             value: value.into(),
         }));
         if of.is_none() {
-            problems.push(Problem::new(
+            problems.push(Problem::note(
                 format!("{field}.{at}"),
                 "without a percentage it never happens",
             ));

@@ -2,15 +2,19 @@
 
 use std::fmt;
 
+use crate::severity::Severity;
+
 /// Something that is wrong with a field.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{field}: {problem}")]
-#[expect(clippy::exhaustive_structs, reason = "a field and a text")]
+#[non_exhaustive]
 pub struct Problem {
     /// The field, from the object's root: `spec.http[0].match[1].uri`.
     pub field: String,
     /// What is wrong, and what was expected.
     pub problem: String,
+    /// What it means for the object.
+    pub severity: Severity,
 }
 
 impl Problem {
@@ -18,6 +22,15 @@ impl Problem {
         Self {
             field: field.to_string(),
             problem: problem.to_string(),
+            severity: Severity::Wrong,
+        }
+    }
+
+    /// Something worth knowing about an object that is right in itself.
+    pub(super) fn note(field: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self {
+            severity: Severity::Note,
+            ..Self::new(field, problem)
         }
     }
 }

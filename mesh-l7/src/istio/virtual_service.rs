@@ -7,6 +7,7 @@ use crate::matching::{PathMatch, RequestMatch};
 use crate::route::{
     Action, Backend, BackendTarget, Backends, InvalidBackend, Origin, Rule, Rules, Timeouts,
 };
+use crate::severity::Severity;
 use crate::target::ServiceTarget;
 
 use super::action::{redirect, respond, rewrite};
@@ -85,11 +86,11 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     /// A rule; `None` when it is not for a waypoint.
     fn rule(&mut self, route: &HttpRoute, origin: Origin, field: &str) -> Option<Rule> {
-        let before = self.problems.len();
+        let before = self.wrong();
         let matches = self.conditions(route, field)?;
-        let conditions_broken = self.problems.len() > before;
+        let conditions_broken = self.wrong() > before;
         let (backends, host) = self.backends(&route.route, field);
-        let before = self.problems.len();
+        let before = self.wrong();
         let problems = &mut self.problems;
         let headers = route.headers.clone().unwrap_or_default();
         let (request_headers, set_host) = edits(
@@ -131,7 +132,7 @@ impl Compiler<'_> {
             .as_ref()
             .map(|spec| fault(spec, field, &mut notes));
         let action = self.action(route, backends, field);
-        let broken = conditions_broken || self.problems.len() > before;
+        let broken = conditions_broken || self.wrong() > before;
         self.problems.extend(notes);
         let mirrors = self.mirrors(route, field);
         let name = if route.name.is_empty() {
@@ -162,6 +163,12 @@ impl Compiler<'_> {
         })
     }
 
+    /// How much is wrong so far.
+    fn wrong(&self) -> usize {
+        let wrong = |problem: &&Problem| problem.severity == Severity::Wrong;
+        self.problems.iter().filter(wrong).count()
+    }
+
     /// The alternatives; `None` when none of them can hold at a waypoint.
     fn conditions(&mut self, route: &HttpRoute, field: &str) -> Option<Vec<RequestMatch>> {
         let mut matches = Vec::new();
@@ -170,7 +177,7 @@ impl Compiler<'_> {
             if !spec.source_labels.is_empty() {
                 let problem = "is left out: labels of the source are not known at a waypoint";
                 self.problems
-                    .push(Problem::new(format!("{field}.sourceLabels"), problem));
+                    .push(Problem::note(format!("{field}.sourceLabels"), problem));
                 // Known to be left out: it breaks nothing else.
                 continue;
             }
@@ -225,7 +232,7 @@ impl Compiler<'_> {
                 Ok(target) => BackendTarget::Service(target),
                 Err(invalid) => {
                     self.problems
-                        .push(Problem::new(format!("{field}.destination"), invalid));
+                        .push(Problem::note(format!("{field}.destination"), invalid));
                     BackendTarget::Invalid(invalid)
                 }
             };
@@ -311,7 +318,7 @@ impl Compiler<'_> {
             );
             match self.target(destination) {
                 Ok(target) => mirrors.push(Mirror { target, share }),
-                Err(invalid) => self.problems.push(Problem::new(field, invalid)),
+                Err(invalid) => self.problems.push(Problem::note(field, invalid)),
             }
         }
         mirrors

@@ -8,6 +8,9 @@ use mesh_core::name::Name;
 use super::{Action, Backend, BackendTarget, Backends, HostTable, Rule, Rules};
 use crate::target::ServiceTarget;
 
+/// By namespace and host name of the service, and port.
+type Routes = HashMap<(Name, Name, u16), Arc<HostTable>>;
+
 /// Routes by the service and port that clients connect to. A service without routes has one that
 /// forwards everything to it.
 ///
@@ -26,7 +29,9 @@ use crate::target::ServiceTarget;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    services: HashMap<(Name, Name, u16), Arc<HostTable>>,
+    services: Routes,
+    /// By the clients' namespace.
+    consumers: HashMap<Name, Routes>,
 }
 
 impl RouteTable {
@@ -35,7 +40,28 @@ impl RouteTable {
         self.services.insert(key(service), Arc::new(routes));
     }
 
-    /// The routes of a service's port: those that were set, or one that forwards everything to it.
+    /// Sets the routes of a service's port for clients of one namespace (GAMMA's consumer routes). For
+    /// them they take the place of what is for everyone.
+    pub fn insert_for(
+        &mut self,
+        namespace: impl Into<Name>,
+        service: &ServiceTarget,
+        routes: HostTable,
+    ) {
+        let consumer = self.consumers.entry(namespace.into()).or_default();
+        consumer.insert(key(service), Arc::new(routes));
+    }
+
+    /// The routes of a service's port for a client of a namespace, where that is known.
+    #[must_use]
+    pub fn of_client(&self, service: &ServiceTarget, namespace: Option<&str>) -> Arc<HostTable> {
+        let consumer = namespace
+            .filter(|_| !self.consumers.is_empty())
+            .and_then(|namespace| self.consumers.get(namespace)?.get(&key(service)));
+        consumer.map_or_else(|| self.of(service), Arc::clone)
+    }
+
+    /// The routes of a service's port for everyone: those that were set, or one that forwards everything to it.
     #[must_use]
     pub fn of(&self, service: &ServiceTarget) -> Arc<HostTable> {
         match self.services.get(&key(service)) {

@@ -8,7 +8,7 @@ use mesh_authz::kube::Settings;
 
 use super::check::check;
 use super::document::{Document, GroupKind, ObjectKey};
-use super::inventory::{Any, Checked, Inventory};
+use super::inventory::{Any, Checked, Inventory, Refused};
 use super::kind;
 use super::parse::parse;
 use super::problem::Problem;
@@ -72,6 +72,8 @@ struct Kept {
     problem: Option<Problem>,
     notes: Vec<Problem>,
     ignored: bool,
+    /// Whether what is in force is what is left of a version with mistakes.
+    in_part: bool,
 }
 
 impl fmt::Debug for Catalog {
@@ -166,6 +168,7 @@ impl Catalog {
                 problem: None,
                 notes: Vec::new(),
                 ignored: false,
+                in_part: false,
             });
         kept.latest = document.clone();
         kept.ignored = checked.is_none();
@@ -175,12 +178,24 @@ impl Catalog {
                 kept.good = Some((document.clone(), object));
                 kept.notes = notes;
                 kept.problem = None;
+                kept.in_part = false;
                 true
             }
-            Some(Err(problem)) => {
+            Some(Err(Refused { problem, first })) => {
                 kept.problem = Some(problem);
                 kept.notes.clear();
-                false
+                // An earlier version goes before what is left of one with mistakes.
+                let first = first.filter(|_| kept.in_part || kept.good.is_none());
+                match first {
+                    Some(first) => {
+                        let (object, notes) = *first;
+                        kept.good = Some((document.clone(), object));
+                        kept.in_part = true;
+                        kept.notes = notes;
+                        true
+                    }
+                    None => false,
+                }
             }
         }
     }
@@ -192,12 +207,13 @@ impl Catalog {
             return Some(check(document, known, &self.settings));
         }
         if let Some(kinds) = self.kinds.iter().find(|kinds| kinds.reads(kind)) {
-            return Some(kinds.check(document).map(|notes| (Any::Other, notes)));
+            let checked = kinds.check(document).map(|notes| (Any::Other, notes));
+            return Some(checked.map_err(Into::into));
         }
         kind::is_security(kind).then(|| {
             let problem = "nothing here enforces this kind; a policy that is not enforced is \
                            worse than none";
-            Err(document.problem("kind", problem))
+            Err(document.problem("kind", problem).into())
         })
     }
 
@@ -235,7 +251,7 @@ impl Catalog {
                 None => State::Accepted,
                 Some(problem) => State::Rejected {
                     problem: problem.clone(),
-                    earlier_stays: kept.good.is_some(),
+                    earlier_stays: kept.good.is_some() && !kept.in_part,
                 },
             };
             let mut status = Status::new(key.clone(), kept.latest.place(), state);

@@ -61,12 +61,16 @@ pub(super) fn check(document: &Arc<Document>, known: &Known, settings: &Settings
             required(document, &["spec.from", "spec.to"])?;
             let read: Read<ReferenceGrantObject> = document.read()?;
             match read.unknown.into_iter().next() {
-                Some(unknown) => Err(unknown),
+                Some(unknown) => Err(unknown.into()),
                 None => {
                     let object = Object::new(document, read.value.spec, ());
                     Ok((Any::ReferenceGrant(Arc::new(object)), Vec::new()))
                 }
             }
+        }
+        #[cfg(feature = "routes")]
+        (_, "HTTPRoute" | "GRPCRoute" | "VirtualService" | "DestinationRule") => {
+            super::routes::check(document)
         }
         _ => security::check(document, settings),
     }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use mesh_authz::kube::{Authorization, PeerPolicy, TokenPolicy};
 use mesh_core::name::Name;
+#[cfg(feature = "routes")]
+use mesh_l7::gateway_api::{GrpcRouteSpec, HttpRouteSpec};
+#[cfg(feature = "routes")]
+use mesh_l7::istio::{DestinationRuleSpec, VirtualServiceSpec};
 
 use super::document::{Document, Labels, Metadata, ObjectKey};
 use super::objects::{
@@ -121,16 +125,36 @@ impl<T> Table<T> {
 }
 
 /// An object, and what was noticed about it.
-pub(super) type Checked = Result<(Any, Vec<Problem>), Problem>;
+pub(super) type Good = (Any, Vec<Problem>);
+
+/// An object, and what was noticed about it, or why it is not taken as it is written.
+pub(super) type Checked = Result<Good, Refused>;
+
+/// Why an object is not taken as it is written.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) problem: Problem,
+    /// What is better than nothing, where there is no earlier version.
+    pub(super) first: Option<Box<Good>>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            first: None,
+        }
+    }
+}
 
 /// Defines the inventory, the object of any kind, and how one gets into the other.
 macro_rules! inventory {
-    ($($(#[$meta:meta])* $field:ident: $kind:ident($object:ty)),+ $(,)?) => {
+    ($($(#[doc = $doc:literal])* $(#[cfg($($cfg:tt)*)])? $field:ident: $kind:ident($object:ty)),+ $(,)?) => {
         /// The objects that are in force, each as its type.
         #[derive(Clone, Debug, Default)]
         #[non_exhaustive]
         pub struct Inventory {
-            $($(#[$meta])* pub $field: Table<$object>,)+
+            $($(#[doc = $doc])* $(#[cfg($($cfg)*)])? pub $field: Table<$object>,)+
             /// Objects of all other kinds that are read.
             pub others: BTreeMap<ObjectKey, Arc<Document>>,
         }
@@ -138,14 +162,14 @@ macro_rules! inventory {
         /// An object of any kind.
         #[derive(Clone, Debug)]
         pub(super) enum Any {
-            $($kind(Arc<$object>),)+
+            $($(#[cfg($($cfg)*)])? $kind(Arc<$object>),)+
             Other,
         }
 
         impl Inventory {
             pub(super) fn insert(&mut self, document: &Arc<Document>, object: &Any) {
                 match object {
-                    $(Any::$kind(object) => self.$field.insert(document.key(), object),)+
+                    $($(#[cfg($($cfg)*)])? Any::$kind(object) => self.$field.insert(document.key(), object),)+
                     Any::Other => {
                         self.others.insert(document.key().clone(), document.clone());
                     }
@@ -182,4 +206,16 @@ inventory! {
     peer_authentications: PeerAuthentication(PeerPolicy),
     /// Which tokens requests may have.
     request_authentications: RequestAuthentication(TokenPolicy),
+    /// Routes for HTTP.
+    #[cfg(feature = "routes")]
+    http_routes: HttpRoute(Object<HttpRouteSpec>),
+    /// Routes for gRPC.
+    #[cfg(feature = "routes")]
+    grpc_routes: GrpcRoute(Object<GrpcRouteSpec>),
+    /// Istio's routes.
+    #[cfg(feature = "routes")]
+    virtual_services: VirtualService(Object<VirtualServiceSpec>),
+    /// How upstreams are used, and subsets of them.
+    #[cfg(feature = "routes")]
+    destination_rules: DestinationRule(Object<DestinationRuleSpec>),
 }

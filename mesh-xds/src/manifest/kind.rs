@@ -55,6 +55,14 @@ pub(super) const KNOWN: &[Known] = &[
     Known::of(SECURITY, "AuthorizationPolicy", &["v1", "v1beta1"]),
     Known::of(SECURITY, "PeerAuthentication", &["v1", "v1beta1"]),
     Known::of(SECURITY, "RequestAuthentication", &["v1", "v1beta1"]),
+    #[cfg(feature = "routes")]
+    Known::of(GATEWAY_API, "HTTPRoute", &["v1", "v1beta1"]),
+    #[cfg(feature = "routes")]
+    Known::of(GATEWAY_API, "GRPCRoute", &["v1", "v1alpha2"]),
+    #[cfg(feature = "routes")]
+    Known::of(NETWORKING, "VirtualService", ISTIO),
+    #[cfg(feature = "routes")]
+    Known::of(NETWORKING, "DestinationRule", ISTIO),
 ];
 
 pub(super) fn known(kind: &GroupKind) -> Option<&'static Known> {

@@ -21,9 +21,10 @@ mod waypoints;
 mod workload_entries;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use mesh_core::identity::SpiffeId;
-use mesh_core::model::{ServiceSpec, WorkloadSpec};
+use mesh_core::model::{GatewayAddress, ServiceSpec, WorkloadSpec};
 use mesh_core::name::Name;
 
 use super::document::{Document, Labels, ObjectKey};
@@ -41,6 +42,10 @@ pub struct Mesh {
     pub workloads: BTreeMap<Name, WorkloadSpec>,
     /// Services by `namespace/hostname`.
     pub services: BTreeMap<Name, ServiceSpec>,
+    /// Labels of the workloads that have any, by uid.
+    pub labels: BTreeMap<Name, Arc<Labels>>,
+    /// Where waypoints are, by namespace and name of their gateway.
+    pub waypoints: BTreeMap<(Name, Name), GatewayAddress>,
     /// What keeps objects from being in it, or from being what they mean.
     pub notes: Vec<(ObjectKey, Problem)>,
 }
@@ -125,13 +130,17 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a workload whose identity is usable; others would be reached by nobody.
-    fn workload(&mut self, document: &Document, workload: WorkloadSpec) {
+    fn workload(&mut self, document: &Document, workload: WorkloadSpec, labels: &Labels) {
         let domain = self.options.trust_domain.clone();
         if let Err(error) = SpiffeId::new(domain, &workload.namespace, &workload.service_account) {
             let text = format!("the workload would have no usable identity: {error}");
             return self.note(document, "", text);
         }
         let uid = workload.uid.clone();
+        if !labels.is_empty() {
+            let labels = Arc::new(labels.clone());
+            self.mesh.labels.insert(uid.clone(), labels);
+        }
         if self.mesh.workloads.insert(uid, workload).is_some() {
             self.note(document, "", "one of its addresses is there twice");
         }
@@ -161,6 +170,7 @@ impl<'a> Builder<'a> {
             let key = Name::from(format!("{}/{}", draft.spec.namespace, draft.spec.hostname));
             self.mesh.services.insert(key, draft.spec);
         }
+        self.mesh.waypoints = self.waypoints.addresses();
         self.mesh
     }
 

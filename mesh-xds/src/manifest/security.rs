@@ -41,7 +41,7 @@ pub(super) fn check(document: &Document, settings: &Settings) -> Checked {
         _ => {
             let text = "expected AuthorizationPolicy, PeerAuthentication or RequestAuthentication; \
                         a policy that is not enforced is worse than none";
-            Err(document.problem("kind", text))
+            Err(document.problem("kind", text).into())
         }
     }
 }

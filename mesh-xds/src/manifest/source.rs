@@ -16,6 +16,8 @@ use super::inventory::Inventory;
 use super::mesh::{self, Mesh, MeshOptions};
 use super::policies::NodePolicies;
 use super::problem::Problem;
+#[cfg(feature = "routes")]
+use super::routes::{self, RouteOptions, Routing};
 use super::status::Status;
 use crate::local::{Loaded, LocalConfig, Merger};
 use crate::place::Place;
@@ -44,6 +46,10 @@ pub struct ManifestSource {
     store: Arc<MeshStore>,
     policies: Option<Arc<PolicyStore>>,
     merger: Merger,
+    #[cfg(feature = "routes")]
+    routes: Option<RouteOptions>,
+    #[cfg(feature = "routes")]
+    routing: Option<Arc<Routing>>,
     unreadable: Option<Problem>,
     told: HashSet<Problem>,
     loaded: Loaded,
@@ -62,6 +68,11 @@ pub struct Report {
     pub notes: Vec<Problem>,
     /// What became of each object.
     pub statuses: Vec<Status>,
+    /// The objects that are in force.
+    pub inventory: Arc<Inventory>,
+    /// Their routes, where those are wanted ([`ManifestSource::routes`]).
+    #[cfg(feature = "routes")]
+    pub routing: Option<Arc<Routing>>,
 }
 
 impl ManifestSource {
@@ -77,6 +88,10 @@ impl ManifestSource {
             store,
             policies: None,
             merger: Merger::default(),
+            #[cfg(feature = "routes")]
+            routes: None,
+            #[cfg(feature = "routes")]
+            routing: None,
             unreadable: None,
             told: HashSet::new(),
             loaded: Loaded::default(),
@@ -97,6 +112,14 @@ impl ManifestSource {
     pub fn beside_others(self, merger: &Merger) -> Self {
         let merger = merger.clone();
         Self { merger, ..self }
+    }
+
+    /// Makes routes and settings of upstreams too; each [`Report`] has them. Default: not.
+    #[cfg(feature = "routes")]
+    #[must_use]
+    pub fn routes(self, options: RouteOptions) -> Self {
+        let routes = Some(options);
+        Self { routes, ..self }
     }
 
     /// Reads further kinds.
@@ -214,17 +237,32 @@ impl ManifestSource {
             Some(_) => node.of(namespace, labels),
             None => Vec::new(),
         };
+        let mesh = mesh::build(&inventory, &self.options, &of);
+        #[cfg(feature = "routes")]
+        let routing = self
+            .routes
+            .as_ref()
+            .map(|options| Arc::new(routes::build(&inventory, &mesh, &self.options, options)));
         let Mesh {
             workloads,
             services,
             mut notes,
-        } = mesh::build(&inventory, &self.options, &of);
+            ..
+        } = mesh;
+        #[cfg(feature = "routes")]
+        if let Some(routing) = &routing {
+            notes.extend(routing.notes.iter().cloned());
+        }
         let mut policies = Vec::new();
         if self.policies.is_some() {
             notes.extend(node.notes.iter().cloned());
             policies = node.into_policies();
         }
         self.inventory = Arc::new(inventory);
+        #[cfg(feature = "routes")]
+        {
+            self.routing = routing;
+        }
         let config = LocalConfig {
             workloads: workloads.into_values().collect(),
             services: services.into_values().collect(),
@@ -268,6 +306,9 @@ impl ManifestSource {
             rejected: rejected.into_iter().filter(is_new).collect(),
             notes: notes.into_iter().filter(is_new).collect(),
             statuses,
+            inventory: self.inventory.clone(),
+            #[cfg(feature = "routes")]
+            routing: self.routing.clone(),
         }
     }
 

@@ -410,3 +410,17 @@ fn faults_and_mirrors_have_shares() {
     );
     assert_eq!(rule.fault.unwrap().abort.unwrap().share.per_million(), 0);
 }
+
+#[test]
+fn an_alternative_that_is_left_out_leaves_the_others() {
+    let route = to(
+        "two",
+        json!([{"sourceLabels": {"app": "x"}}, {"uri": {"exact": "/a"}}]),
+    );
+    let compiled = compile(json!([route]));
+    let rule = &compiled.rules.rules()[0];
+    assert_eq!(rule.matches.len(), 1);
+    assert!(matches!(rule.action, Action::Forward(_)));
+    let severities: Vec<_> = compiled.problems.iter().map(|one| one.severity).collect();
+    assert_eq!(severities, [Severity::Note]);
+}

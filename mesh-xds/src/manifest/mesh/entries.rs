@@ -184,7 +184,7 @@ impl<'a> Builder<'a> {
             .map(|draft| (draft.key(), entry_ports(draft, endpoint)))
             .collect();
         workload.authorization_policies = (self.policies)(namespace, &labels);
-        self.workload(&entry.document, workload);
+        self.workload(&entry.document, workload, &labels);
     }
 }
 

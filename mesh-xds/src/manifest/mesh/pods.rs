@@ -64,7 +64,7 @@ impl<'a> Builder<'a> {
         }
         workload.services = self.pod_services(pod, named);
         workload.authorization_policies = (self.policies)(namespace, labels);
-        self.workload(&pod.document, workload);
+        self.workload(&pod.document, workload, labels);
     }
 
     /// The services that select the pod, and those without a selector whose slices name it.

@@ -102,7 +102,7 @@ impl Builder<'_> {
         }
         workload.services = vec![of];
         workload.authorization_policies = (self.policies)(namespace, &Labels::new());
-        self.workload(&slice.document, workload);
+        self.workload(&slice.document, workload, &Labels::new());
     }
 }
 

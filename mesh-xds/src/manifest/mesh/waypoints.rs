@@ -90,6 +90,14 @@ impl Waypoints {
         }
     }
 
+    /// Where waypoints are, by namespace and name.
+    pub(super) fn addresses(&self) -> BTreeMap<(Name, Name), GatewayAddress> {
+        let waypoints = self.waypoints.iter();
+        waypoints
+            .map(|(key, waypoint)| (key.clone(), waypoint.address.clone()))
+            .collect()
+    }
+
     /// The gateway to a network.
     pub(super) fn gateway_of(&self, network: &str) -> Option<&GatewayAddress> {
         self.gateways.get(network)

@@ -42,6 +42,6 @@ impl Builder<'_> {
             .map(|draft| (draft.key(), entry_ports(draft, &entry.spec)))
             .collect();
         workload.authorization_policies = (self.policies)(namespace, &labels);
-        self.workload(&entry.document, workload);
+        self.workload(&entry.document, workload, &labels);
     }
 }

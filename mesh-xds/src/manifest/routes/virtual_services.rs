@@ -1,0 +1,122 @@
+//! Which virtual service is for which service.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use mesh_core::model::{GatewayDestination, ServiceSpec};
+use mesh_core::name::Name;
+use mesh_l7::istio::{VirtualServiceSpec, compile_virtual_service};
+use mesh_l7::route::{HostMatch, HostTable};
+
+use super::hosts;
+use super::services::{AtPort, Services};
+use crate::manifest::document::ObjectKey;
+use crate::manifest::inventory::{Inventory, Object};
+use crate::manifest::problem::Problem;
+
+type VirtualService = Object<VirtualServiceSpec>;
+
+/// The virtual services that are for a mesh.
+pub(super) struct VirtualServices<'s, 'a> {
+    services: &'s Services<'a>,
+    /// By host; of one host the oldest first.
+    hosts: BTreeMap<HostMatch, Vec<&'a VirtualService>>,
+    notes: BTreeMap<(ObjectKey, String, String), Problem>,
+}
+
+impl<'s, 'a> VirtualServices<'s, 'a> {
+    pub(super) fn new(inventory: &'a Inventory, services: &'s Services<'a>) -> Self {
+        let mut objects: Vec<&VirtualService> = inventory
+            .virtual_services
+            .iter()
+            .map(|object| &**object)
+            .filter(|object| is_for_mesh(&object.spec))
+            .collect();
+        objects.sort_by_cached_key(|object| hosts::age(object));
+        let mut all = Self {
+            services,
+            hosts: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        };
+        for object in objects {
+            for (at, host) in object.spec.hosts.iter().enumerate() {
+                match hosts::parse(host, object.namespace(), services.domain) {
+                    Some(host) => all.hosts.entry(host).or_default().push(object),
+                    None => {
+                        let text = format!("expected a host name, got `{host}`");
+                        all.note(object, &format!("spec.hosts[{at}]"), &text);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn note(&mut self, object: &VirtualService, field: &str, text: &str) {
+        let key = (object.key().clone(), field.to_owned(), text.to_owned());
+        // The same may be found at several ports.
+        if let Entry::Vacant(entry) = self.notes.entry(key) {
+            entry.insert(object.document.problem(field, text));
+        }
+    }
+
+    /// The rules of a port.
+    pub(super) fn of(&mut self, service: &ServiceSpec, port: u16) -> Option<HostTable> {
+        let object = self.chosen(service)?;
+        let at = AtPort {
+            services: self.services,
+            port,
+        };
+        let (namespace, name) = (object.namespace(), object.name());
+        let compiled = compile_virtual_service(namespace, name, &object.spec, &at);
+        for problem in &compiled.problems {
+            self.note(object, &problem.field, &problem.problem);
+        }
+        Some(HostTable::of_any(compiled.rules))
+    }
+
+    /// The oldest virtual service of the most specific host.
+    fn chosen(&mut self, service: &ServiceSpec) -> Option<&'a VirtualService> {
+        let counts = |object: &&&VirtualService| {
+            let own = object.namespace();
+            let near = *own == service.namespace || Some(own) == waypoint_namespace(service);
+            near && hosts::is_exported(&object.spec.export_to, own, &service.namespace)
+        };
+        let of_host = |host: &HostMatch| -> Vec<&'a VirtualService> {
+            let objects = self.hosts.get(host).into_iter().flatten();
+            objects.filter(counts).copied().collect()
+        };
+        let name = service.hostname.as_str();
+        let exact = HostMatch::Exact(service.hostname.clone());
+        let dots = name.match_indices('.').filter(|(at, _)| *at > 0);
+        let below = dots.filter_map(|(at, _)| Some(HostMatch::Below(name.get(at..)?.into())));
+        let candidates = std::iter::once(exact).chain(below).chain([HostMatch::Any]);
+        let found = candidates
+            .map(|host| of_host(&host))
+            .find(|found| !found.is_empty())?;
+        let (first, others) = found.split_first()?;
+        for other in others {
+            let text = format!("{} is for {name} already and older", first.key());
+            self.note(other, "spec.hosts", &text);
+        }
+        Some(first)
+    }
+
+    pub(super) fn into_notes(self) -> impl Iterator<Item = (ObjectKey, Problem)> {
+        let notes = self.notes.into_iter();
+        notes.map(|((key, ..), problem)| (key, problem))
+    }
+}
+
+fn is_for_mesh(spec: &VirtualServiceSpec) -> bool {
+    let for_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|one| one == "mesh");
+    for_mesh && !spec.http.is_empty()
+}
+
+/// The namespace of the waypoint that a service uses, where it is named.
+fn waypoint_namespace(service: &ServiceSpec) -> Option<&Name> {
+    match &service.waypoint.as_ref()?.destination {
+        GatewayDestination::Hostname(host) => Some(&host.namespace),
+        _ => None,
+    }
+}
