@@ -32,4 +32,5 @@ pub mod route;
 pub mod router;
 pub mod severity;
 pub mod target;
+pub mod telemetry;
 pub mod upstream;
