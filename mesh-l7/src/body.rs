@@ -1,6 +1,9 @@
 //! The body of a message on its way through.
 
-use std::convert::Infallible;
+mod error;
+#[cfg(feature = "serve")]
+mod received;
+
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -8,6 +11,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+
+pub use error::BodyError;
 
 /// A body: bytes and trailers as they come, from a connection or from here.
 ///
@@ -28,32 +33,9 @@ enum Kind {
     Full(Bytes),
     #[cfg(feature = "serve")]
     Incoming(hyper::body::Incoming),
+    #[cfg(feature = "serve")]
+    Received(received::Received),
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
-}
-
-/// A body ended before its end.
-#[derive(Debug, thiserror::Error)]
-#[error("a body ended early")]
-pub struct BodyError(#[source] Box<dyn Error + Send + Sync>);
-
-impl BodyError {
-    /// One with its cause.
-    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(cause.into())
-    }
-}
-
-impl From<Infallible> for BodyError {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
-
-#[cfg(feature = "serve")]
-impl From<hyper::Error> for BodyError {
-    fn from(cause: hyper::Error) -> Self {
-        Self::new(cause)
-    }
 }
 
 impl Body {
@@ -98,6 +80,17 @@ impl From<hyper::body::Incoming> for Body {
     }
 }
 
+/// The body of a message on an HTTP/2 stream. Capacity is given back as data is taken.
+#[cfg(feature = "serve")]
+impl From<h2::RecvStream> for Body {
+    fn from(stream: h2::RecvStream) -> Self {
+        if stream.is_end_stream() {
+            return Self::empty();
+        }
+        Self(Kind::Received(received::Received::new(stream)))
+    }
+}
+
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body")
@@ -122,7 +115,12 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             #[cfg(feature = "serve")]
-            Kind::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+            Kind::Incoming(body) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                frame.map_ok(cleaned).map_err(BodyError::from)
+            }
+            #[cfg(feature = "serve")]
+            Kind::Received(body) => body.poll_frame(cx).map_ok(cleaned),
             Kind::Boxed(body) => body.as_mut().poll_frame(cx),
         }
     }
@@ -133,6 +131,8 @@ impl http_body::Body for Body {
             Kind::Full(_) => false,
             #[cfg(feature = "serve")]
             Kind::Incoming(body) => body.is_end_stream(),
+            #[cfg(feature = "serve")]
+            Kind::Received(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -143,9 +143,20 @@ impl http_body::Body for Body {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             #[cfg(feature = "serve")]
             Kind::Incoming(body) => body.size_hint(),
+            #[cfg(feature = "serve")]
+            Kind::Received(_) => SizeHint::default(),
             Kind::Boxed(body) => body.size_hint(),
         }
     }
+}
+
+/// Trailers come from outside: those that no message may have are taken out where they come in.
+#[cfg(feature = "serve")]
+fn cleaned(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        crate::hygiene::clean_trailers(trailers);
+    }
+    frame
 }
 
 pin_project_lite::pin_project! {

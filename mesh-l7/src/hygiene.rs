@@ -41,5 +41,5 @@ pub use framing::{Body, Framing, Version};
 pub use request_head::check;
 pub use response_head::check_response;
 pub use rules::{AbsoluteForm, HygieneRules, Methods, Underscores};
-pub use stream::RequestStream;
+pub use stream::{Expects, RequestStream};
 pub use trailers::clean_trailers;

@@ -10,12 +10,15 @@
 //! - [`upstream`], [`attempt`]: what requests are forwarded to, and one try at one host of it.
 //! - [`mesh`]: upstreams that are services of a mesh.
 //! - [`body`], [`downstream`], [`record`]: what travels with a request.
+//! - `serve`, `client` (feature `serve`): HTTP/1.1 and HTTP/2 on connections that are given, downstream and upstream.
 //!
-//! Serving and forwarding HTTP, and the layers that put these together, are under construction.
+//! The layers between `serve` and `client` are under construction.
 #![forbid(unsafe_code)]
 
 pub mod attempt;
 pub mod body;
+#[cfg(feature = "serve")]
+pub mod client;
 pub mod downstream;
 pub mod filter;
 #[cfg(feature = "gateway-api")]
@@ -30,7 +33,10 @@ pub mod reply;
 pub mod route;
 #[cfg(feature = "serve")]
 pub mod router;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod severity;
 pub mod target;
-pub mod telemetry;
 pub mod upstream;
+#[cfg(feature = "serve")]
+mod wire;

@@ -26,6 +26,23 @@ use super::rules::HygieneRules;
 pub struct RequestStream {
     rules: HygieneRules,
     state: State,
+    heads: u64,
+}
+
+/// What comes next on an HTTP/1 connection, as [`RequestStream`] sees it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "HTTP/1 has these")]
+pub enum Expects {
+    /// The head of a request.
+    Head,
+    /// More of a body.
+    Body,
+    /// Whether the answer switches protocols; see [`RequestStream::answered`].
+    Answer,
+    /// Bytes of another protocol.
+    Tunnel,
+    /// Nothing: there was the last request, or a fault.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -56,6 +73,7 @@ impl RequestStream {
         Self {
             rules,
             state: State::Head(HeadEnd::default()),
+            heads: 0,
         }
     }
 
@@ -83,6 +101,24 @@ impl RequestStream {
         }
     }
 
+    /// How many heads have been accepted.
+    #[must_use]
+    pub fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// What comes next.
+    #[must_use]
+    pub fn expects(&self) -> Expects {
+        match self.state {
+            State::Head(_) => Expects::Head,
+            State::Body(..) => Expects::Body,
+            State::Asked { .. } => Expects::Answer,
+            State::Tunnel => Expects::Tunnel,
+            State::Closed | State::Failed(_) => Expects::Nothing,
+        }
+    }
+
     /// Says whether the answer to the last request switched protocols (101, or 2xx to `CONNECT`).
     /// Until then, nothing after that request is accepted.
     pub fn answered(&mut self, switched: bool) {
@@ -104,6 +140,7 @@ impl RequestStream {
                     return Ok(None);
                 };
                 let framing = check(rest.get(..end).unwrap_or(rest), &self.rules)?;
+                self.heads = self.heads.saturating_add(1);
                 self.state = match framing.body {
                     Body::Length(length) => State::Body(ToCome::Bytes(length), framing),
                     Body::Chunked => {

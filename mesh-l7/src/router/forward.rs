@@ -14,7 +14,6 @@ use super::chance::Chance;
 use super::choice::{self, Choice};
 use super::commit;
 use super::hash::Placement;
-use super::mirror;
 use super::settings::{OriginalTarget, RouterSettings};
 use super::shared::Shared;
 use crate::attempt::{Attempt, AttemptError};
@@ -43,8 +42,6 @@ where
     E: Send + Sync + 'static,
     U: Upstreams<E>,
     A: Service<Attempt<E>, Response = Response<Body>, Error = AttemptError>,
-    A: Clone + Send + 'static,
-    A::Future: Send,
 {
     let (mut parts, body) = request.into_parts();
     let form = Form::of(&parts);
@@ -78,7 +75,7 @@ fn record(parts: &mut Parts) -> (Record, Made) {
 }
 
 async fn routed<E, U, A>(
-    shared: &Arc<Shared<U>>,
+    shared: &Shared<U>,
     client: A,
     (parts, body): (Parts, Body),
     form: Form,
@@ -88,8 +85,6 @@ where
     E: Send + Sync + 'static,
     U: Upstreams<E>,
     A: Service<Attempt<E>, Response = Response<Body>, Error = AttemptError>,
-    A: Clone + Send + 'static,
-    A::Future: Send,
 {
     let choice = choose(shared, &parts).ok_or_else(no_route)?;
     record.note(|entry| entry.rule = Some(choice.rule.clone()));
@@ -101,7 +96,7 @@ where
 }
 
 async fn forwarded<E, U, A>(
-    shared: &Arc<Shared<U>>,
+    shared: &Shared<U>,
     client: A,
     (mut parts, body): (Parts, Body),
     choice: &Choice,
@@ -111,8 +106,6 @@ where
     E: Send + Sync + 'static,
     U: Upstreams<E>,
     A: Service<Attempt<E>, Response = Response<Body>, Error = AttemptError>,
-    A: Clone + Send + 'static,
-    A::Future: Send,
 {
     let rule = &*choice.rule;
     let mut chance = shared.settings.chance.clone();
@@ -125,8 +118,7 @@ where
         inputs => inputs,
     };
     let placement = Placement::of(inputs, &parts, &mut chance);
-    let body = mirror::begin(shared, &client, rule, &parts, body);
-    let exchange = Exchange::new(client, upstream, rule, record, &shared.settings);
+    let exchange = Exchange::new(client, upstream, rule, record, chance);
     let exchange = exchange.placed(placement.hash);
     let mut response = exchange.run(parts, body, &shared.memory).await?;
     if let Some(cookie) = placement.cookie {

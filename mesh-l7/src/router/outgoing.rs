@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, Request};
 use http_body::Body as _;
-use hyper::upgrade::OnUpgrade;
 
 use super::replay::{Memory, Replay};
 use crate::body::Body;
@@ -36,8 +35,6 @@ struct Carried {
     downstream: Option<Arc<Downstream>>,
     record: Option<Record>,
     admitted: Option<Admitted>,
-    upgrade: Option<OnUpgrade>,
-    protocol: Option<hyper::ext::Protocol>,
 }
 
 impl Outgoing {
@@ -102,8 +99,6 @@ impl Carried {
             downstream: extensions.get().cloned(),
             record: extensions.get().cloned(),
             admitted: extensions.get().cloned(),
-            upgrade: extensions.get().cloned(),
-            protocol: extensions.get().cloned(),
         }
     }
 
@@ -116,12 +111,6 @@ impl Carried {
         }
         if let Some(admitted) = &self.admitted {
             extensions.insert(admitted.clone());
-        }
-        if let Some(upgrade) = &self.upgrade {
-            extensions.insert(upgrade.clone());
-        }
-        if let Some(protocol) = &self.protocol {
-            extensions.insert(protocol.clone());
         }
     }
 }

@@ -6,11 +6,5 @@
     clippy::panic
 )]
 
-mod bodies;
-mod cancellation;
-mod filters;
 mod harness;
-mod mirrors;
 mod replies;
-mod retries;
-mod timeouts;

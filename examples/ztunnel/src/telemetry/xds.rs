@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mesh_xds::ads::Termination;
 use parking_lot::Mutex;
 
-use mesh_core::exposition::{Escaped, Kind, Writer};
+use super::exposition::{Kind, Writer};
+use super::labels::Escaped;
 
 /// The most type URLs that are told apart; a control plane chooses them.
 const MOST_TYPES: usize = 16;

@@ -1,0 +1,12 @@
+//! HTTP served and forwarded, over connections in memory.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod drain;
+mod pairs;
+mod proxy;
