@@ -9,6 +9,7 @@ pub mod clock;
 pub mod credential;
 pub mod drain;
 pub mod endpoints;
+pub mod exposition;
 pub mod forwarded;
 pub mod identity;
 pub mod lb;

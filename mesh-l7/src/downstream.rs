@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Extensions;
+use mesh_core::baggage::Baggage;
 use mesh_core::identity::SpiffeId;
+use mesh_core::model::Workload;
 
 use crate::target::ServiceTarget;
 
@@ -17,6 +19,10 @@ pub struct Downstream {
     pub source: SocketAddr,
     /// Who the client is, as its certificate proved it.
     pub identity: Option<SpiffeId>,
+    /// The client's workload; found by its address when it is not said.
+    pub workload: Option<Arc<Workload>>,
+    /// What the client's proxy says about the client; for telemetry, where the workload is not known.
+    pub baggage: Option<Arc<Baggage>>,
     /// Where the client connected to: the address of a service, or of a workload.
     pub destination: SocketAddr,
     /// The service that the address belongs to; routes are looked up by it. `None` for a workload.
@@ -30,6 +36,8 @@ impl Downstream {
         Self {
             source,
             identity: None,
+            workload: None,
+            baggage: None,
             destination,
             service: None,
         }
@@ -39,6 +47,20 @@ impl Downstream {
     #[must_use]
     pub fn with_identity(mut self, identity: Option<SpiffeId>) -> Self {
         self.identity = identity;
+        self
+    }
+
+    /// With the client's workload.
+    #[must_use]
+    pub fn with_workload(mut self, workload: Option<Arc<Workload>>) -> Self {
+        self.workload = workload;
+        self
+    }
+
+    /// With what the client's proxy says about the client.
+    #[must_use]
+    pub fn with_baggage(mut self, baggage: Option<Arc<Baggage>>) -> Self {
+        self.baggage = baggage;
         self
     }
 

@@ -37,6 +37,7 @@ pub mod router;
 pub mod serve;
 pub mod severity;
 pub mod target;
+pub mod telemetry;
 pub mod upstream;
 #[cfg(feature = "serve")]
 mod wire;

@@ -15,6 +15,68 @@
 //! Every failure is answered here, with the statuses, texts, response flags and details of Envoy; they are
 //! noted in the request's [`Record`](crate::record::Record). Nothing is queued: what is too much is refused at once.
 //!
+//! An application that has no proxy uses it like this; a client that makes connections takes the place of
+//! the one here, which answers by itself:
+//!
+//! ```
+//! use std::future::{Ready, ready};
+//! use std::task::{Context, Poll};
+//! use std::time::Instant;
+//!
+//! use http::{Request, Response, StatusCode};
+//! use mesh_core::lb::{Algorithm, HostSpec};
+//! use mesh_core::watch::Watch;
+//! use mesh_l7::attempt::{Attempt, AttemptError};
+//! use mesh_l7::body::Body;
+//! use mesh_l7::route::{Action, Backend, BackendTarget, Backends, HostTable, RetryOn, RetryPolicy, RouteTable, Rule, Rules};
+//! use mesh_l7::router::{Router, RouterSettings};
+//! use mesh_l7::target::ServiceTarget;
+//! use mesh_l7::upstream::{ClusterSettings, Protocol, Upstream, UpstreamTable};
+//! use tower_service::Service;
+//!
+//! /// One of the two hosts is not there.
+//! #[derive(Clone)]
+//! struct Client;
+//! impl Service<Attempt<&'static str>> for Client {
+//!     type Response = Response<Body>;
+//!     type Error = AttemptError;
+//!     type Future = Ready<Result<Response<Body>, AttemptError>>;
+//!     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), AttemptError>> {
+//!         Poll::Ready(Ok(()))
+//!     }
+//!     fn call(&mut self, attempt: Attempt<&'static str>) -> Self::Future {
+//!         ready(match *attempt.host.target() {
+//!             "10.0.0.1:80" => Err(AttemptError::Connect("refused".into())),
+//!             _ => Ok(Response::new("hello".into())),
+//!         })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), http::Error> {
+//! let web = ServiceTarget { namespace: "shop".into(), hostname: "web".into(), port: 80, subset: None };
+//! let hosts = ["10.0.0.1:80", "10.0.0.2:80"].map(|address| HostSpec::new(address, address));
+//! let mut settings = ClusterSettings::default();
+//! settings.balancing.algorithm = Algorithm::RoundRobin;
+//! let upstream = Upstream::new(web.clone(), settings, Protocol::Http1, hosts.into(), Instant::now());
+//!
+//! let backend = Backend::new(BackendTarget::Service(web.clone()));
+//! let mut rule = Rule::new("all", Action::Forward(Backends::new([backend])));
+//! rule.retry = Some(RetryPolicy { retries: 2, ..RetryPolicy::default() });
+//! let mut routes = RouteTable::default();
+//! routes.insert(&web, HostTable::of_any(Rules::new([rule])));
+//!
+//! let upstreams = UpstreamTable::from_iter([upstream]);
+//! let settings = RouterSettings::default().with_service(web);
+//! let mut router = Router::with_settings(Watch::fixed(routes), upstreams, Client, settings);
+//! for _ in 0..10 {
+//!     let Ok(response) = router.call(Request::get("http://web/").body(Body::empty())?).await;
+//!     assert_eq!(response.status(), StatusCode::OK);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **Order:** inside of authentication, authorization and rate limits, because their answers are not tried
 //! again; outside of the client, which makes one attempt.
 
@@ -22,18 +84,21 @@ mod attempt_loop;
 mod chance;
 mod choice;
 mod commit;
+mod counters;
 mod decide;
 mod failure;
 mod forward;
 mod grpc_timeout;
 mod hash;
 mod limits;
+mod mirror;
 mod number;
 mod outgoing;
 mod replay;
 mod retry_after;
 mod settings;
 mod shared;
+mod tee;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -53,6 +118,7 @@ use crate::route::RouteTable;
 use crate::upstream::Upstreams;
 
 pub use chance::Chance;
+pub use counters::Counters;
 pub use grpc_timeout::{GRPC_TIMEOUT, grpc_timeout};
 pub use settings::{OriginalTarget, RouterSettings};
 use shared::Shared;
@@ -100,6 +166,12 @@ impl<E, U, A> Router<E, U, A> {
             client,
             hosts: PhantomData,
         }
+    }
+
+    /// What happens beside requests; clones count together.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
     }
 }
 

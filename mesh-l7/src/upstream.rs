@@ -1,57 +1,14 @@
 //! What requests are forwarded to: the endpoints of a service's port, or of a subset of it, and how
 //! they are used.
 
+#[cfg(feature = "serve")]
+mod maintain;
+mod model;
 mod settings;
+mod table;
 
-use std::fmt;
-use std::sync::Arc;
-
-use mesh_core::lb::Cluster;
-use mesh_core::limits::CircuitBreaker;
-
-use crate::target::ServiceTarget;
-
+#[cfg(feature = "serve")]
+pub use maintain::maintain;
+pub use model::{Upstream, Upstreams};
 pub use settings::{ClusterSettings, Hashing, Passthrough, Protocol};
-
-/// One upstream at one moment: its settings are as they were when it was looked up; hosts, what has been
-/// seen of them, and what is in flight are shared with other moments.
-///
-/// `E` is what a client needs to reach a host.
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "whoever configures upstreams makes them"
-)]
-pub struct Upstream<E> {
-    /// What it is called.
-    pub target: ServiceTarget,
-    /// How it is used.
-    pub settings: ClusterSettings,
-    /// What its hosts speak.
-    pub protocol: Protocol,
-    /// Its hosts.
-    pub cluster: Arc<Cluster<E>>,
-    /// What is too much.
-    pub breaker: CircuitBreaker,
-}
-
-/// Where upstreams are looked up.
-pub trait Upstreams<E>: Send + Sync {
-    /// The upstream of a target as it is now; `None` when there is none.
-    fn upstream(&self, target: &ServiceTarget) -> Option<Arc<Upstream<E>>>;
-}
-
-impl<E, U: Upstreams<E> + ?Sized> Upstreams<E> for Arc<U> {
-    fn upstream(&self, target: &ServiceTarget) -> Option<Arc<Upstream<E>>> {
-        (**self).upstream(target)
-    }
-}
-
-impl<E> fmt::Debug for Upstream<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream")
-            .field("target", &self.target)
-            .field("settings", &self.settings)
-            .field("protocol", &self.protocol)
-            .finish_non_exhaustive()
-    }
-}
+pub use table::UpstreamTable;

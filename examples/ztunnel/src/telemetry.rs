@@ -3,7 +3,7 @@
 mod access;
 mod counted_lookup;
 mod end;
-mod exposition;
+
 mod guards;
 mod labels;
 mod lookups;
@@ -18,5 +18,5 @@ mod tests;
 mod xds;
 
 pub(crate) use counted_lookup::CountedLookup;
-pub(crate) use exposition::Exposition;
+pub(crate) use mesh_core::exposition::Format as Exposition;
 pub(crate) use metrics::Metrics;

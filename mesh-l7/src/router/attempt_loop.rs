@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderName, Response};
+use mesh_core::clock::WallClock;
 use mesh_core::lb::{Event, Host, Pick};
 use tokio::time::Instant;
 use tower_service::Service;
@@ -21,6 +22,7 @@ use super::number;
 use super::outgoing::Outgoing;
 use super::replay::Memory;
 use super::retry_after;
+use super::settings::RouterSettings;
 use crate::attempt::{Attempt, AttemptError};
 use crate::body::Body;
 use crate::record::{Flags, Record};
@@ -39,6 +41,7 @@ pub(super) struct Exchange<'r, E, A> {
     rule: &'r Rule,
     record: &'r Record,
     chance: Chance,
+    clock: &'r dyn WallClock,
     hash: Option<u64>,
     limits: TimeLimits,
     tried: Vec<Arc<Host<E>>>,
@@ -56,14 +59,15 @@ where
         upstream: Arc<Upstream<E>>,
         rule: &'r Rule,
         record: &'r Record,
-        chance: Chance,
+        settings: &'r RouterSettings,
     ) -> Self {
         Self {
             client,
             upstream,
             rule,
             record,
-            chance,
+            chance: settings.chance.clone(),
+            clock: &*settings.clock,
             hash: None,
             limits: TimeLimits::default(),
             tried: Vec::new(),
@@ -238,7 +242,9 @@ where
             attempts: self.attempts,
             replayable,
             asked: match (retriable.and_then(|policy| policy.retry_after), answer) {
-                (Some(most), Ok(response)) => retry_after::asked(response, most),
+                (Some(most), Ok(response)) => {
+                    retry_after::asked(response, most, || self.clock.now())
+                }
                 _ => None,
             },
             left: total.map(|total| total.saturating_duration_since(Instant::now())),

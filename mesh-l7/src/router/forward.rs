@@ -14,6 +14,7 @@ use super::chance::Chance;
 use super::choice::{self, Choice};
 use super::commit;
 use super::hash::Placement;
+use super::mirror;
 use super::settings::{OriginalTarget, RouterSettings};
 use super::shared::Shared;
 use crate::attempt::{Attempt, AttemptError};
@@ -42,6 +43,8 @@ where
     E: Send + Sync + 'static,
     U: Upstreams<E>,
     A: Service<Attempt<E>, Response = Response<Body>, Error = AttemptError>,
+    A: Clone + Send + 'static,
+    A::Future: Send,
 {
     let (mut parts, body) = request.into_parts();
     let form = Form::of(&parts);
@@ -75,7 +78,7 @@ fn record(parts: &mut Parts) -> (Record, Made) {
 }
 
 async fn routed<E, U, A>(
-    shared: &Shared<U>,
+    shared: &Arc<Shared<U>>,
     client: A,
     (parts, body): (Parts, Body),
     form: Form,
@@ -85,6 +88,8 @@ where
     E: Send + Sync + 'static,
     U: Upstreams<E>,
     A: Service<Attempt<E>, Response = Response<Body>, Error = AttemptError>,
+    A: Clone + Send + 'static,
+    A::Future: Send,
 {
     let choice = choose(shared, &parts).ok_or_else(no_route)?;
     record.note(|entry| entry.rule = Some(choice.rule.clone()));
@@ -96,7 +101,7 @@ where
 }
 
 async fn forwarded<E, U, A>(
-    shared: &Shared<U>,
+    shared: &Arc<Shared<U>>,
     client: A,
     (mut parts, body): (Parts, Body),
     choice: &Choice,
@@ -106,6 +111,8 @@ where
     E: Send + Sync + 'static,
     U: Upstreams<E>,
     A: Service<Attempt<E>, Response = Response<Body>, Error = AttemptError>,
+    A: Clone + Send + 'static,
+    A::Future: Send,
 {
     let rule = &*choice.rule;
     let mut chance = shared.settings.chance.clone();
@@ -118,7 +125,8 @@ where
         inputs => inputs,
     };
     let placement = Placement::of(inputs, &parts, &mut chance);
-    let exchange = Exchange::new(client, upstream, rule, record, chance);
+    let body = mirror::begin(shared, &client, rule, &parts, body);
+    let exchange = Exchange::new(client, upstream, rule, record, &shared.settings);
     let exchange = exchange.placed(placement.hash);
     let mut response = exchange.run(parts, body, &shared.memory).await?;
     if let Some(cookie) = placement.cookie {

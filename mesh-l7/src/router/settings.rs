@@ -1,5 +1,9 @@
 //! What holds for all requests of a router.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mesh_core::clock::{SystemClock, WallClock};
 use mesh_core::target::TargetRules;
 
 use super::chance::Chance;
@@ -19,6 +23,14 @@ pub struct RouterSettings {
     /// Bytes of bodies that all requests keep together for further attempts; default 256 MiB. What does
     /// not fit is not tried again.
     pub replay_memory: usize,
+    /// Copies for mirrors at once; default 1024. Further ones are not made.
+    pub mirrors: u32,
+    /// Bytes of a body by which a copy may be behind; default 1 MiB. One that is further behind is given up.
+    pub mirror_buffer: usize,
+    /// This proxy's address: copies for mirrors have it in `x-forwarded-for`. Default none.
+    pub address: Option<IpAddr>,
+    /// The time of day, for dates in `Retry-After`.
+    pub clock: Arc<dyn WallClock>,
     /// Where random numbers come from.
     pub chance: Chance,
 }
@@ -30,6 +42,10 @@ impl Default for RouterSettings {
             target_rules: TargetRules::default(),
             original: OriginalTarget::default(),
             replay_memory: 256 * 1024 * 1024,
+            mirrors: 1024,
+            mirror_buffer: 1024 * 1024,
+            address: None,
+            clock: Arc::new(SystemClock),
             chance: Chance::default(),
         }
     }

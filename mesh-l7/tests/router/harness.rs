@@ -5,16 +5,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body as _;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body as _, Frame};
 use mesh_core::lb::{Balancing, Cluster, HostSpec};
 use mesh_core::limits::{BreakerSettings, CircuitBreaker};
 use mesh_core::watch::Watch;
 use mesh_l7::attempt::{Attempt, AttemptError};
-use mesh_l7::body::Body;
+use mesh_l7::body::{Body, BodyError};
 use mesh_l7::record::{Entry, Record};
 use mesh_l7::route::{
     Action, Backend, BackendTarget, Backends, HostTable, RouteTable, Rule, Rules,
@@ -35,7 +35,6 @@ pub(crate) struct Client {
 }
 
 /// An attempt as the client saw it.
-#[allow(dead_code)]
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) host: String,
@@ -198,15 +197,89 @@ pub(crate) fn answer(status: u16) -> Answer {
         .unwrap())
 }
 
-/// All bytes of a body.
-pub(crate) async fn bytes(mut body: Body) -> Result<Bytes, mesh_l7::body::BodyError> {
-    let mut all = Vec::new();
-    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        if let Ok(data) = frame?.into_data() {
-            all.extend_from_slice(&data);
+/// The next frame of a body.
+pub(crate) async fn frame(body: &mut Body) -> Option<Result<Frame<Bytes>, BodyError>> {
+    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+}
+
+/// All bytes of a body, and its trailers.
+pub(crate) async fn collect(mut body: Body) -> Result<(Bytes, Option<HeaderMap>), BodyError> {
+    let (mut all, mut trailers) = (Vec::new(), None);
+    while let Some(frame) = frame(&mut body).await {
+        match frame?.into_data() {
+            Ok(data) => all.extend_from_slice(&data),
+            Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    Ok(all.into())
+    Ok((all.into(), trailers))
+}
+
+/// All bytes of a body.
+pub(crate) async fn bytes(body: Body) -> Result<Bytes, BodyError> {
+    collect(body).await.map(|(bytes, _)| bytes)
+}
+
+/// A body of dots, each after so many milliseconds.
+pub(crate) struct Drip {
+    waits: std::vec::IntoIter<u64>,
+    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+    end: Option<Ended>,
+}
+
+enum Ended {
+    Trailers,
+    Broken,
+}
+
+impl Drip {
+    pub(crate) fn new(waits: impl IntoIterator<Item = u64>) -> Self {
+        let waits: Vec<u64> = waits.into_iter().collect();
+        Self {
+            waits: waits.into_iter(),
+            sleep: None,
+            end: None,
+        }
+    }
+
+    /// Ends with the trailer `x-end: 1`.
+    pub(crate) fn with_trailers(mut self) -> Self {
+        self.end = Some(Ended::Trailers);
+        self
+    }
+
+    /// Ends with an error.
+    pub(crate) fn broken(mut self) -> Self {
+        self.end = Some(Ended::Broken);
+        self
+    }
+}
+
+impl http_body::Body for Drip {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.sleep.is_none() {
+            let Some(wait) = self.waits.next() else {
+                return Poll::Ready(self.end.take().map(|end| match end {
+                    Ended::Trailers => {
+                        let mut trailers = HeaderMap::new();
+                        trailers.insert("x-end", "1".parse().unwrap());
+                        Ok(Frame::trailers(trailers))
+                    }
+                    Ended::Broken => Err(io("broken off")),
+                }));
+            };
+            self.sleep = Some(Box::pin(tokio::time::sleep(millis(wait))));
+        }
+        let sleep = self.sleep.as_mut().unwrap();
+        std::task::ready!(sleep.as_mut().poll(cx));
+        self.sleep = None;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b".")))))
+    }
 }
 
 /// Asks a router once.
@@ -224,12 +297,6 @@ pub(crate) fn io(text: &'static str) -> Box<dyn std::error::Error + Send + Sync>
     text.into()
 }
 
-#[allow(dead_code)]
 pub(crate) fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
-}
-
-#[allow(dead_code)]
-pub(crate) fn start() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -6,5 +6,11 @@
     clippy::panic
 )]
 
+mod bodies;
+mod cancellation;
+mod filters;
 mod harness;
+mod mirrors;
 mod replies;
+mod retries;
+mod timeouts;

@@ -3,7 +3,7 @@
 use mesh_authz::guard::{Counts, Guard};
 use parking_lot::RwLock;
 
-use super::exposition::{Kind, Writer};
+use mesh_core::exposition::{Kind, Writer};
 
 /// The guards of the workers.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use mesh_core::exposition::Escaped;
 use mesh_core::model::Workload;
 use mesh_core::telemetry::{Connection, Direction, Security};
 
@@ -86,26 +87,5 @@ impl Labels<'_> {
             let separator = if self.0.is_empty() { "" } else { "," };
             let _ = write!(self.0, "{separator}{side}_{name}=\"{}\"", Escaped(value));
         }
-    }
-}
-
-/// A label value as the exposition formats escape it.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while let Some(at) = rest.find(['\\', '"', '\n']) {
-            let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            let mut chars = from.chars();
-            f.write_str(before)?;
-            f.write_str(match chars.next() {
-                Some('\n') => "\\n",
-                Some('"') => "\\\"",
-                _ => "\\\\",
-            })?;
-            rest = chars.as_str();
-        }
-        f.write_str(rest)
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use mesh_core::model::Workload;
 use parking_lot::Mutex;
 
-use super::exposition::{Kind, Writer};
 use super::labels;
+use mesh_core::exposition::{Kind, Writer};
 
 /// The most sets of labels that are kept: applications choose host names.
 const MOST_SETS: usize = 1000;

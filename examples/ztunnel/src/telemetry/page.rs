@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mesh_core::telemetry::Direction;
 
-use super::exposition::{Exposition, Kind, Writer};
 use super::labels;
 use super::metrics::Metrics;
 use super::process;
 use super::series::Series;
+use mesh_core::exposition::{Escaped, Format, Kind, Writer};
 
 const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
@@ -22,8 +22,8 @@ fn reporter(direction: Direction) -> String {
 
 impl Metrics {
     /// All metrics as text.
-    pub(crate) fn write(&self, format: Exposition) -> String {
-        let mut writer = Writer::new(format);
+    pub(crate) fn write(&self, format: Format) -> String {
+        let mut writer = Writer::new(format, String::new());
         self.write_connections(&mut writer);
         writer.metric(
             "istio_tcp_sockets_open",
@@ -34,7 +34,7 @@ impl Metrics {
         self.lookups.write(&mut writer);
         self.write_revocation(&mut writer);
         self.xds.write(&mut writer);
-        let version = labels::Escaped(&self.version);
+        let version = Escaped(&self.version);
         writer.metric(
             "istio_build",
             Kind::Gauge,

@@ -3,7 +3,7 @@
 use parking_lot::RwLock;
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::exposition::{Kind, Writer};
+use mesh_core::exposition::{Kind, Writer};
 
 /// The runtimes of the workers, each of which has one thread.
 #[derive(Debug, Default)]

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mesh_xds::ads::Termination;
 use parking_lot::Mutex;
 
-use super::exposition::{Kind, Writer};
-use super::labels::Escaped;
+use mesh_core::exposition::{Escaped, Kind, Writer};
 
 /// The most type URLs that are told apart; a control plane chooses them.
 const MOST_TYPES: usize = 16;

@@ -1,0 +1,14 @@
+//! What is reported about requests and connections.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+#[path = "telemetry/follow.rs"]
+mod follow;
+#[path = "telemetry/metrics.rs"]
+mod metrics;
+#[path = "telemetry/stack.rs"]
+mod stack;
