@@ -5,6 +5,7 @@
 //! | leaves a local workload | the outbound port or SOCKS5 | [`outbound`], [`outbound_hostname`] |
 //! | reaches a local workload in a tunnel | the HBONE port | [`inbound`] |
 //! | reaches a local workload as plain TCP | the plaintext port | [`passthrough`] |
+//! | reaches a waypoint in a tunnel | the HBONE port | [`waypoint`] |
 //!
 //! All of them are total and synchronous, do no IO, and take chance as an argument. Every step of one
 //! decision sees the same snapshot and the same network: that of the local workload.
@@ -29,6 +30,7 @@ mod address_choice;
 mod arrival;
 mod attachment;
 mod config;
+mod endpoint;
 mod error;
 mod gateway;
 mod guards;
@@ -42,9 +44,11 @@ mod peers;
 mod route;
 mod service_guess;
 mod trace;
+mod waypoint;
 
 pub use arrival::{InboundRequest, InboundRoute, PassthroughRoute, ProxyHeaderTarget};
 pub use config::{IllegalPorts, ResolveConfig};
+pub use endpoint::endpoint;
 pub use error::{InboundError, ResolveError};
 pub use hop::{Hop, HopAddress, IpFamily, TunnelAuthority};
 pub use hostname::outbound_hostname;
@@ -53,3 +57,4 @@ pub use outbound::{outbound, outbound_traced};
 pub use passthrough::passthrough;
 pub use route::{HostnameTarget, OutboundRequest, OutboundRoute, RouteReason};
 pub use trace::{Step, Trace};
+pub use waypoint::{WaypointRoute, waypoint};

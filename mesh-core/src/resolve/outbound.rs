@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::gateway::{self, Gateway};
 use super::lookup::{self, Found, View};
 use super::trace::Untraced;
-use super::{Hop, HopAddress, OutboundRequest, OutboundRoute, ResolveConfig, ResolveError};
-use super::{RouteReason, Step, Trace, TunnelAuthority, address_choice, attachment, guards, peers};
+use super::{Hop, OutboundRequest, OutboundRoute, ResolveConfig, ResolveError};
+use super::{RouteReason, Step, Trace, TunnelAuthority, attachment, endpoint::endpoint, guards};
 use crate::authority::ConnectAuthority;
 use crate::balance::{self, PickMode};
 use crate::identity::ExpectedPeers;
-use crate::model::{GatewayAddress, LoadBalancingMode, Service, TunnelProtocol, Workload};
+use crate::model::{GatewayAddress, LoadBalancingMode, Service, Workload};
 use crate::random::Random;
 use crate::snapshot::MeshSnapshot;
 
@@ -298,34 +298,8 @@ impl<'a, T: Trace> Resolution<'a, '_, T> {
     ) -> Result<OutboundRoute, ResolveError> {
         let destination = self.request.destination;
         let port = NonZeroU16::new(port).ok_or(ResolveError::InvalidDestination { destination })?;
-        let spec = service.map(Arc::as_ref);
-        let choose = |port| {
-            address_choice::choose(self.config, workload, spec, destination.ip(), port).ok_or_else(
-                || ResolveError::NoAddress {
-                    workload: workload.uid().into(),
-                },
-            )
-        };
-        let hop = match workload.tunnel_protocol() {
-            TunnelProtocol::Hbone => {
-                let to = choose(self.config.hbone_port)?;
-                let authority = match &to {
-                    HopAddress::Ip(to) => {
-                        TunnelAuthority::Is(ConnectAuthority::from_ip(to.ip(), port))
-                    }
-                    HopAddress::Hostname { .. } => TunnelAuthority::OfDialledIp(port),
-                };
-                let expected = peers::of(workload, spec)?;
-                Hop::Hbone {
-                    to,
-                    authority,
-                    expected,
-                }
-            }
-            TunnelProtocol::None | TunnelProtocol::LegacyIstioMtls => Hop::Tcp {
-                to: choose(port.get())?,
-            },
-        };
+        let service_ref = service.map(Arc::as_ref);
+        let hop = endpoint(self.config, workload, service_ref, destination.ip(), port)?;
         let reason = match service {
             Some(_) => RouteReason::ServiceEndpoint,
             None => RouteReason::Workload,

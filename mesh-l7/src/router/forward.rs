@@ -142,7 +142,10 @@ fn choose<U>(shared: &Shared<U>, parts: &Parts) -> Option<Choice> {
     let downstream = Downstream::of(&parts.extensions);
     let service = downstream.and_then(|downstream| downstream.service.as_ref());
     let service = service.or(shared.settings.service.as_ref())?;
-    Choice::of(&shared.routes.load().of(service), parts)
+    let identity = downstream.and_then(|downstream| downstream.identity.as_ref());
+    let client = identity.map(|identity| identity.namespace().as_str());
+    let routes = shared.routes.load().of_client(service, client);
+    Choice::of(&routes, parts)
 }
 
 fn no_route() -> Reply {
