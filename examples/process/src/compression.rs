@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 
 /// Whether an `Accept-Encoding` header lets an answer be compressed with gzip (RFC 9110, section 12.5.3).
-pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
+pub fn accepts_gzip(accept_encoding: &str) -> bool {
     let mut any = false;
     for coding in accept_encoding.split(',') {
         let mut parts = coding.split(';').map(str::trim);
@@ -29,7 +29,7 @@ pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
 }
 
 /// The body in the format gzip.
-pub(crate) fn gzip(body: &[u8]) -> io::Result<Bytes> {
+pub fn gzip(body: &[u8]) -> io::Result<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     encoder.write_all(body)?;
     encoder.finish().map(Bytes::from)

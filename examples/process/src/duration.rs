@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a sequence of whole numbers with the units `us`, `ms`, `s`, `m`, `h` and `d`.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     while !rest.is_empty() {

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::duration;
+use crate::duration;
 
 /// Why the environment does not make a configuration.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
     /// A variable has a value that it cannot have.
     #[error("{variable} is `{got}`, expected {expected}")]
     Value {
+        /// Its name.
         variable: String,
+        /// Its value.
         got: String,
+        /// What it can be.
         expected: String,
     },
     /// The variables do not fit together, or something is missing.
@@ -24,11 +27,11 @@ pub(crate) enum ConfigError {
 
 /// The variables of the environment. An empty value counts as absent, except where said.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Env(BTreeMap<String, String>);
+pub struct Env(BTreeMap<String, String>);
 
 impl Env {
     /// The environment of this process. A variable that is not UTF-8 is none of ours.
-    pub(crate) fn of_process() -> Self {
+    pub fn of_process() -> Self {
         Self(
             std::env::vars_os()
                 .filter_map(|(name, value)| {
@@ -38,14 +41,15 @@ impl Env {
         )
     }
 
-    #[cfg(test)]
-    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+    /// An environment of these variables, for tests.
+    #[must_use]
+    pub fn of(pairs: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self(pairs.iter().map(own).collect())
     }
 
     /// The value of a variable, unless it is absent or empty.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
             .map(String::as_str)
@@ -53,12 +57,12 @@ impl Env {
     }
 
     /// Whether a variable is set to nothing, which for some means something.
-    pub(crate) fn is_empty(&self, name: &str) -> bool {
+    pub fn is_empty(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(String::is_empty)
     }
 
     /// The same with values for variables that are not set.
-    pub(crate) fn with_defaults<'a>(
+    pub fn with_defaults<'a>(
         mut self,
         defaults: impl IntoIterator<Item = (&'a String, &'a String)>,
     ) -> Self {
@@ -70,12 +74,12 @@ impl Env {
     }
 
     /// The names of all variables that are set.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
     /// A variable read by `read`, which answers what was expected otherwise.
-    pub(crate) fn read<T>(
+    pub fn read<T>(
         &self,
         name: &str,
         read: impl FnOnce(&str) -> Result<T, String>,
@@ -86,16 +90,12 @@ impl Env {
     }
 
     /// A variable of a type with a text form.
-    pub(crate) fn parse<T: FromStr>(
-        &self,
-        name: &str,
-        expected: &str,
-    ) -> Result<Option<T>, ConfigError> {
+    pub fn parse<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, ConfigError> {
         self.read(name, |text| text.parse().map_err(|_| expected.to_owned()))
     }
 
     /// `true` or `false`.
-    pub(crate) fn switch(&self, name: &str) -> Result<Option<bool>, ConfigError> {
+    pub fn switch(&self, name: &str) -> Result<Option<bool>, ConfigError> {
         self.read(name, |text| match text.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -104,11 +104,7 @@ impl Env {
     }
 
     /// A duration of at least `least`, such as `500ms`, `10s`, `1m30s` or `1h`.
-    pub(crate) fn duration(
-        &self,
-        name: &str,
-        least: Duration,
-    ) -> Result<Option<Duration>, ConfigError> {
+    pub fn duration(&self, name: &str, least: Duration) -> Result<Option<Duration>, ConfigError> {
         self.read(name, |text| {
             duration::parse(text)
                 .filter(|duration| *duration >= least)
@@ -117,7 +113,7 @@ impl Env {
     }
 
     /// A port from 1 to 65535, else `default`.
-    pub(crate) fn port(&self, name: &str, default: u16) -> Result<u16, ConfigError> {
+    pub fn port(&self, name: &str, default: u16) -> Result<u16, ConfigError> {
         let port = self.read(name, |text| match text.parse() {
             Ok(0) | Err(_) => Err("a port from 1 to 65535".to_owned()),
             Ok(port) => Ok(port),
@@ -126,7 +122,8 @@ impl Env {
     }
 }
 
-pub(crate) fn wrong(variable: &str, got: &str, expected: impl Into<String>) -> ConfigError {
+/// A variable with a value that it cannot have.
+pub fn wrong(variable: &str, got: &str, expected: impl Into<String>) -> ConfigError {
     ConfigError::Value {
         variable: variable.to_owned(),
         got: got.to_owned(),

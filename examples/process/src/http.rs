@@ -32,17 +32,17 @@ const CONNECTIONS: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An answer whose body is known as a whole.
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Full<Bytes>>;
 
 /// Listens for one of the servers. Must be called in a tokio runtime.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let options = ListenOptions::default();
     let listener = listen(&HostSockets, address, &options, &SocketOptions::default())?;
     Ok(listener.socket)
 }
 
 /// Answers requests until the future is dropped, which closes the listener.
-pub(crate) async fn serve<F>(
+pub async fn serve<F>(
     listener: TcpListener,
     answer: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
 ) where
@@ -92,16 +92,12 @@ where
 }
 
 /// An answer with a text.
-pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     with_type(status, "text/plain; charset=utf-8", body)
 }
 
 /// An answer with a content type.
-pub(crate) fn with_type(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Answer {
+pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     let content_type = HeaderValue::from_static(content_type);
@@ -110,12 +106,12 @@ pub(crate) fn with_type(
 }
 
 /// The answer for a path that is not there.
-pub(crate) fn not_found() -> Answer {
+pub fn not_found() -> Answer {
     text(StatusCode::NOT_FOUND, "not found\n")
 }
 
 /// The answer for a method that the path does not take.
-pub(crate) fn method_not_allowed() -> Answer {
+pub fn method_not_allowed() -> Answer {
     text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n")
 }
 

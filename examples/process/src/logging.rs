@@ -1,6 +1,7 @@
 //! The log: formatted by whoever logs, written by a thread of its own, never waited for.
 
 mod filter;
+mod format;
 mod line;
 mod writer;
 
@@ -15,25 +16,27 @@ use tracing::subscriber::{Interest, SetGlobalDefaultError};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter as LayerFilter, Layer, SubscriberExt};
 
-use crate::config::LogFormat;
-
-pub(crate) use filter::{BadFilter, Filter};
-pub(crate) use line::Chain;
+pub use filter::{BadFilter, Filter};
+pub use format::LogFormat;
+pub use line::Chain;
 use writer::LineSink;
-pub(crate) use writer::LogCounters;
+pub use writer::LogCounters;
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
+#[non_exhaustive]
+pub enum StartError {
     #[error("cannot start the thread that writes the log")]
+    /// The thread that writes cannot start.
     Thread(#[source] io::Error),
     #[error("a log is already set up")]
+    /// The process has a log already.
     Twice(#[from] SetGlobalDefaultError),
 }
 
 /// The handle of the log: its level, its counters, and writing what is left at the end.
-#[derive(Clone)]
-pub(crate) struct Log {
+#[derive(Clone, Debug)]
+pub struct Log {
     sink: LineSink,
     filter: SharedFilter,
     at_start: Filter,
@@ -44,7 +47,7 @@ impl Log {
     ///
     /// # Errors
     /// [`StartError`] when the writing thread cannot start or a log is set up already.
-    pub(crate) fn start(format: LogFormat, filter: Filter) -> Result<Self, StartError> {
+    pub fn start(format: LogFormat, filter: Filter) -> Result<Self, StartError> {
         let (sink, _thread): (_, JoinHandle<()>) =
             LineSink::start(io::stdout()).map_err(StartError::Thread)?;
         let shared = SharedFilter(Arc::new(RwLock::new(filter.clone())));
@@ -62,7 +65,7 @@ impl Log {
     }
 
     /// What is logged now.
-    pub(crate) fn filter(&self) -> Filter {
+    pub fn filter(&self) -> Filter {
         self.filter.0.read().clone()
     }
 
@@ -70,7 +73,7 @@ impl Log {
     ///
     /// # Errors
     /// [`BadFilter`]; nothing has changed then.
-    pub(crate) fn change(&self, reset: bool, text: &str) -> Result<(), BadFilter> {
+    pub fn change(&self, reset: bool, text: &str) -> Result<(), BadFilter> {
         let base = if reset {
             self.at_start.clone()
         } else {
@@ -83,12 +86,12 @@ impl Log {
     }
 
     /// What went wrong with the log so far.
-    pub(crate) fn counters(&self) -> Arc<LogCounters> {
+    pub fn counters(&self) -> Arc<LogCounters> {
         self.sink.counters().clone()
     }
 
     /// Waits until all lines so far are written.
-    pub(crate) fn flush(&self) {
+    pub fn flush(&self) {
         self.sink.flush();
     }
 }
@@ -107,7 +110,7 @@ impl<S: Subscriber> Layer<S> for LineLayer {
 }
 
 /// A filter that can be changed; consulted once per place in the code until it changes.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct SharedFilter(Arc<RwLock<Filter>>);
 
 impl<S> LayerFilter<S> for SharedFilter {

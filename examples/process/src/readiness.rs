@@ -11,18 +11,18 @@ use crate::http::{self, Answer};
 
 /// The things that have yet to be ready. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Readiness(Arc<Mutex<BTreeSet<&'static str>>>);
+pub struct Readiness(Arc<Mutex<BTreeSet<&'static str>>>);
 
 /// One thing that has yet to be ready; it is when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub struct Pending {
     readiness: Readiness,
     name: &'static str,
 }
 
 impl Readiness {
     /// Something that is not ready until the result is dropped.
-    pub(crate) fn wait_for(&self, name: &'static str) -> Pending {
+    pub fn wait_for(&self, name: &'static str) -> Pending {
         self.0.lock().insert(name);
         Pending {
             readiness: self.clone(),
@@ -35,7 +35,7 @@ impl Readiness {
     }
 
     /// Answers `GET /healthz/ready`.
-    pub(crate) fn answer(&self, request: &Request<Incoming>) -> Answer {
+    pub fn answer(&self, request: &Request<Incoming>) -> Answer {
         self.answer_to(request.method(), request.uri().path())
     }
 

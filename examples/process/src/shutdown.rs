@@ -7,17 +7,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// The wish to stop. Clones share it.
-#[derive(Clone, Debug)]
-pub(crate) struct Shutdown(Arc<watch::Sender<Option<&'static str>>>);
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown(Arc<watch::Sender<Option<&'static str>>>);
 
 impl Shutdown {
     /// Nobody wants to stop yet.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Asks to stop, for a reason that is logged. Only the first reason counts.
-    pub(crate) fn begin(&self, reason: &'static str) {
+    pub fn begin(&self, reason: &'static str) {
         self.0.send_if_modified(|wish| {
             let first = wish.is_none();
             wish.get_or_insert(reason);
@@ -26,7 +27,7 @@ impl Shutdown {
     }
 
     /// Waits until somebody asks to stop, and says why.
-    pub(crate) async fn begun(&self) -> &'static str {
+    pub async fn begun(&self) -> &'static str {
         let mut wish = self.0.subscribe();
         // The sender lives as long as self, so this does not fail.
         let reason = wish.wait_for(Option::is_some).await.map(|reason| *reason);
@@ -36,14 +37,14 @@ impl Shutdown {
 
 /// The signals that ask the process to stop.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     /// Takes the signals over from their default action. Must be called in a tokio runtime.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -51,7 +52,7 @@ impl Signals {
     }
 
     /// Turns SIGTERM and the first SIGINT into the wish to stop; ends with the second SIGINT.
-    pub(crate) async fn follow(mut self, shutdown: Shutdown) {
+    pub async fn follow(mut self, shutdown: Shutdown) {
         let mut interrupted = false;
         loop {
             tokio::select! {

@@ -5,7 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A point in time, displayed in UTC as RFC 3339 with microseconds: `2026-08-22T10:00:00.000001Z`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Timestamp(pub(crate) SystemTime);
+#[expect(clippy::exhaustive_structs, reason = "a wrapper")]
+pub struct Timestamp(
+    /// The point in time.
+    pub SystemTime,
+);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

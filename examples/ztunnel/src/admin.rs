@@ -22,9 +22,9 @@ use mesh_core::resolve::ResolveConfig;
 use mesh_core::store::MeshStore;
 
 use crate::config::Settings;
-use crate::http::{self, Answer};
-use crate::logging::Log;
-use crate::shutdown::Shutdown;
+use process::http::{self, Answer};
+use process::logging::Log;
+use process::shutdown::Shutdown;
 
 /// What the administration server shows and changes. Clones share it.
 #[derive(Clone)]

@@ -16,12 +16,12 @@ use mesh_hbone::server::HandshakeGate;
 use mesh_xds::ads::Demand;
 
 use crate::config::{Authority, Env, Settings};
-use crate::logging::Log;
-use crate::readiness::Readiness;
-use crate::shutdown::{Shutdown, Signals};
 use crate::telemetry::{CountedLookup, Metrics};
 use crate::workers::{Shared, Workers};
 use crate::{certificates, mesh};
+use process::logging::Log;
+use process::readiness::Readiness;
+use process::shutdown::{Shutdown, Signals};
 
 use error::StartError;
 

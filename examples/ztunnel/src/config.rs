@@ -1,8 +1,6 @@
 //! The settings of the process, read once from the environment.
 
 mod control_plane;
-mod duration;
-mod env;
 mod later;
 mod listen;
 mod mode;
@@ -22,24 +20,16 @@ use mesh_core::identity::TrustDomain;
 use mesh_core::name::Name;
 
 pub(crate) use control_plane::{ControlPlane, Root, Token, XdsSettings};
-pub(crate) use env::{ConfigError, Env};
 pub(crate) use listen::Listen;
 pub(crate) use mode::WorkloadInfo;
 pub(crate) use network::NetworkSettings;
 pub(crate) use node::Node;
+use process::env;
+pub(crate) use process::env::{ConfigError, Env};
+pub(crate) use process::logging::LogFormat;
 pub(crate) use sources::{Authority, LocalMesh};
 
 use proxy_config::ProxyConfig;
-
-/// How lines are written to the log.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum LogFormat {
-    /// Fields separated by tabs, then `key=value`.
-    #[default]
-    Plain,
-    /// One JSON object per line.
-    Json,
-}
 
 /// Everything that can be set from outside.
 #[derive(Clone, Debug)]

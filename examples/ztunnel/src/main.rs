@@ -5,18 +5,12 @@ mod admin;
 mod app;
 mod authorization;
 mod certificates;
-mod compression;
 mod config;
 mod control_plane;
 mod drain;
-mod http;
-mod logging;
 mod mesh;
 mod metrics;
-mod readiness;
-mod shutdown;
 mod telemetry;
-mod timestamp;
 mod workers;
 
 use std::process::ExitCode;
@@ -58,7 +52,7 @@ fn proxy() -> ExitCode {
     match app::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ztunnel: {}", logging::Chain(&error));
+            eprintln!("ztunnel: {}", process::logging::Chain(&error));
             ExitCode::FAILURE
         }
     }

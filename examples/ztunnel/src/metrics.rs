@@ -6,9 +6,9 @@ use hyper::header::{
 };
 use hyper::{Method, Request, StatusCode};
 
-use crate::compression::{accepts_gzip, gzip};
-use crate::http::{self, Answer};
 use crate::telemetry::{Exposition, Metrics};
+use process::compression::{accepts_gzip, gzip};
+use process::http::{self, Answer};
 
 /// Answers `GET /metrics` and `GET /stats/prometheus`.
 pub(crate) fn answer(metrics: &Metrics, request: &Request<Incoming>) -> Answer {

@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 
 /// A default level and levels for scopes; the longest matching scope wins.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Filter {
+pub struct Filter {
     default: LevelFilter,
     scopes: Vec<(String, LevelFilter)>,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Filter {
 /// Why a text is not a filter.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{0}` is not a level or scope=level; levels are off, error, warn, info, debug and trace")]
-pub(crate) struct BadFilter(String);
+pub struct BadFilter(String);
 
 impl Filter {
     /// The most verbose level of all scopes.
@@ -46,7 +46,7 @@ impl Filter {
     ///
     /// # Errors
     /// [`BadFilter`] names the part that is neither a level nor `scope=level`.
-    pub(crate) fn with(&self, text: &str) -> Result<Self, BadFilter> {
+    pub fn with(&self, text: &str) -> Result<Self, BadFilter> {
         let mut filter = self.clone();
         for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
             let bad = || BadFilter(part.to_owned());

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::config::LogFormat;
+use super::format::LogFormat;
 use crate::timestamp::Timestamp;
 
 /// Writes an event as one line, with the line feed.
@@ -115,7 +115,12 @@ impl Visit for Fields {
 }
 
 /// An error with its causes: `outer: inner: innermost`.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper")]
+pub struct Chain<'a>(
+    /// The outermost one.
+    pub &'a (dyn std::error::Error + 'static),
+);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,11 +19,12 @@ const FLUSH_PAUSE: Duration = Duration::from_millis(5);
 
 /// What went wrong with the log itself.
 #[derive(Debug, Default)]
-pub(crate) struct LogCounters {
+#[non_exhaustive]
+pub struct LogCounters {
     /// Lines that were dropped because the queue was full.
-    pub(crate) dropped: AtomicU64,
+    pub dropped: AtomicU64,
     /// Writes that failed; their lines are lost.
-    pub(crate) write_errors: AtomicU64,
+    pub write_errors: AtomicU64,
 }
 
 enum Message {
@@ -33,7 +34,7 @@ enum Message {
 }
 
 /// The end of the queue that takes lines. Never waits.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct LineSink {
     queue: SyncSender<Message>,
     counters: Arc<LogCounters>,

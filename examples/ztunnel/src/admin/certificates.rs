@@ -11,8 +11,8 @@ use x509_cert::der::Decode;
 use x509_cert::time::Validity;
 
 use super::dump::base64;
-use crate::logging::Chain;
-use crate::timestamp::Timestamp;
+use process::logging::Chain;
+use process::timestamp::Timestamp;
 
 /// How long a certificate that is being fetched is waited for.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use mesh_core::model::Workload;
 
-use crate::http::{self, Answer};
 pub(super) use known::Known;
+use process::http::{self, Answer};
 use question::{Question, Target};
 use story::Story;
 

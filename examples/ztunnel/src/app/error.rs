@@ -7,8 +7,8 @@ use mesh_core::identity::InvalidSpiffeId;
 use mesh_core::tls::TlsError;
 
 use crate::config::ConfigError;
-use crate::logging::{self, BadFilter};
 use crate::{certificates, mesh, workers};
+use process::logging::{self, BadFilter};
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]

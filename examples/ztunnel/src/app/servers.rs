@@ -8,11 +8,12 @@ use tokio::task::JoinHandle;
 
 use super::error::StartError;
 use crate::admin::Admin;
-use crate::logging::Log;
-use crate::readiness::Readiness;
-use crate::shutdown::Shutdown;
+use crate::metrics;
 use crate::workers::{Shared, resolve_config};
-use crate::{http, metrics};
+use process::http;
+use process::logging::Log;
+use process::readiness::Readiness;
+use process::shutdown::Shutdown;
 
 pub(super) fn readiness(
     address: SocketAddr,

@@ -9,9 +9,9 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::duration;
-use super::env::{self, ConfigError, Env};
 use super::proxy_config::ProxyConfig;
+use process::duration;
+use process::env::{self, ConfigError, Env};
 
 const DEFAULT_ROOT: &str = "./var/run/secrets/istio/root-cert.pem";
 const DEFAULT_TOKEN: &str = "./var/run/secrets/tokens/istio-token";

@@ -1,6 +1,6 @@
 //! Variables of the node proxy that this version does not act on.
 
-use super::env::{ConfigError, Env};
+use process::env::{ConfigError, Env};
 
 /// Accepted, and named once in the log at start.
 const NOT_YET_USED: &[&str] = &[

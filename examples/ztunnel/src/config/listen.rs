@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mesh_hbone::sock::wildcard;
 
-use super::env::{ConfigError, Env};
 use super::proxy_config::ProxyConfig;
+use process::env::{ConfigError, Env};
 
 /// The addresses of all listeners.
 ///

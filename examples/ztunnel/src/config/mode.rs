@@ -2,7 +2,7 @@
 
 use mesh_core::name::Name;
 
-use super::env::{self, ConfigError, Env};
+use process::env::{self, ConfigError, Env};
 
 /// Who the workload is that the process serves.
 #[derive(Clone, Debug, Eq, PartialEq)]

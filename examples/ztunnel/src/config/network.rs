@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh_hbone::sock::{Keepalive, SocketOptions};
 
-use super::env::{ConfigError, Env};
+use process::env::{ConfigError, Env};
 
 /// Settings of sockets, of HTTP/2 and of the pool of HBONE connections.
 ///

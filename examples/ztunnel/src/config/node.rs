@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use mesh_xds::ads::NodeIdentity;
 use serde_json::Value;
 
-use super::env::{ConfigError, Env};
 use super::mode::WorkloadInfo;
 use super::proxy_config::ProxyConfig;
+use process::env::{ConfigError, Env};
 
 /// The prefix of variables that become metadata as they are.
 const META: &str = "ISTIO_META_";

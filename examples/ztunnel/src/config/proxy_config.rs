@@ -5,7 +5,7 @@ use std::io;
 
 use serde::Deserialize;
 
-use super::env::{ConfigError, Env};
+use process::env::{ConfigError, Env};
 
 /// Where the mesh's configuration is mounted, below the working directory.
 const FILE: &str = "./etc/istio/config/mesh";

@@ -8,7 +8,7 @@ use mesh_xds::local::POLL_INTERVAL;
 use mesh_xds::manifest;
 
 use super::control_plane::AuthoritySettings;
-use super::env::{ConfigError, Env};
+use process::env::{ConfigError, Env};
 
 /// A description of the mesh that the machine itself has.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::env::{ConfigError, Env};
+use process::env::{ConfigError, Env};
 
 /// The number of worker threads for a machine with `cpus` logical processors.
 ///

@@ -9,7 +9,7 @@ use tracing::Level;
 
 use super::end::End;
 use super::rate::PerSecond;
-use crate::logging::Chain;
+use process::logging::Chain;
 
 /// Logs a line with the two ends of a connection and further fields.
 macro_rules! line {

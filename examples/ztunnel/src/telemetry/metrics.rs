@@ -14,7 +14,7 @@ use super::lookups::Lookups;
 use super::runtimes::Runtimes;
 use super::series::SeriesTable;
 use super::xds::XdsCounters;
-use crate::logging::LogCounters;
+use process::logging::LogCounters;
 
 /// The metrics of the process, and the access log.
 #[derive(Debug)]
