@@ -26,6 +26,7 @@ pub mod gateway_api;
 pub mod hygiene;
 #[cfg(feature = "istio")]
 pub mod istio;
+pub mod limit;
 pub mod matching;
 pub mod mesh;
 pub mod record;

@@ -14,6 +14,7 @@
 //! ```
 
 mod head;
+mod of_request;
 mod path;
 mod regex;
 mod request_match;

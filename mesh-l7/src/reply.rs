@@ -7,7 +7,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use crate::body::Body;
 use crate::record::{Flags, Record};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -16,7 +15,8 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// An answer that is made here: every one of them is one of these.
 ///
 /// ```
-/// use http::{Request, StatusCode};
+/// use bytes::Bytes;
+/// use http::{Request, Response, StatusCode};
 /// use mesh_l7::record::{Flags, Record};
 /// use mesh_l7::reply::{Form, Reply};
 ///
@@ -26,13 +26,13 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// let record = Record::new(std::time::Instant::now());
 ///
 /// let (parts, ()) = Request::get("/").body(())?.into_parts();
-/// let response = reply.clone().answer(Form::of(&parts), &record);
+/// let response: Response<Bytes> = reply.clone().answer(Form::of(&parts), &record);
 /// assert_eq!(response.status(), 503);
 /// assert_eq!(response.headers()["content-type"], "text/plain");
 /// assert_eq!(record.note(|entry| entry.flags.to_string()), "UH");
 ///
 /// let (parts, ()) = Request::post("/").header("content-type", "application/grpc").body(())?.into_parts();
-/// let response = reply.answer(Form::of(&parts), &record);
+/// let response: Response<Bytes> = reply.answer(Form::of(&parts), &record);
 /// assert_eq!(response.status(), 200);
 /// assert_eq!(response.headers()["grpc-status"], "14");
 /// assert_eq!(response.headers()["grpc-message"], "no healthy upstream");
@@ -146,7 +146,7 @@ impl Reply {
 
     /// The answer in this form. What it came of is noted in the record.
     #[must_use]
-    pub fn answer(self, form: Form, record: &Record) -> Response<Body> {
+    pub fn answer<B: From<Bytes>>(self, form: Form, record: &Record) -> Response<B> {
         let (flags, detail) = (self.flags, self.detail);
         record.note(|entry| {
             entry.flags = entry.flags.and(flags);
@@ -157,14 +157,14 @@ impl Reply {
 
     /// The answer in this form.
     #[must_use]
-    pub fn response(self, form: Form) -> Response<Body> {
+    pub fn response<B: From<Bytes>>(self, form: Form) -> Response<B> {
         match form {
             Form::Grpc => self.grpc(),
             Form::Http | Form::Head => self.http(form),
         }
     }
 
-    fn http(self, form: Form) -> Response<Body> {
+    fn http<B: From<Bytes>>(self, form: Form) -> Response<B> {
         let mut headers = self.headers.map_or_else(HeaderMap::new, |headers| *headers);
         if !self.body.is_empty() {
             let text = HeaderValue::from_static("text/plain");
@@ -172,17 +172,17 @@ impl Reply {
             headers.insert(CONTENT_LENGTH, self.body.len().into());
         }
         let body = match form {
-            Form::Head => Body::empty(),
-            Form::Http | Form::Grpc => self.body.into(),
+            Form::Head => Bytes::new(),
+            Form::Http | Form::Grpc => self.body,
         };
-        let mut response = Response::new(body);
+        let mut response = Response::new(body.into());
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response
     }
 
     /// gRPC over HTTP/2: a response that is headers alone ("Trailers-Only").
-    fn grpc(self) -> Response<Body> {
+    fn grpc<B: From<Bytes>>(self) -> Response<B> {
         let mut headers = self.headers.map_or_else(HeaderMap::new, |headers| *headers);
         let status = self.grpc.unwrap_or_else(|| grpc_status(self.status));
         let kind = HeaderValue::from_static("application/grpc");
@@ -193,7 +193,7 @@ impl Reply {
         {
             headers.insert(GRPC_MESSAGE, message);
         }
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(Bytes::new().into());
         *response.headers_mut() = headers;
         response
     }

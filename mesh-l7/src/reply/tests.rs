@@ -4,6 +4,7 @@ use http::Request;
 use http_body::Body as _;
 
 use super::*;
+use crate::body::Body;
 
 fn parts(method: &str, content_type: Option<&str>) -> Parts {
     let mut request = Request::builder().method(method).uri("/");
@@ -31,7 +32,7 @@ fn a_status_of_http_is_one_of_grpc() {
     ];
     for (status, grpc) in cases {
         let status = StatusCode::from_u16(status).unwrap();
-        let response = Reply::new(status, "x").response(Form::Grpc);
+        let response: Response<Body> = Reply::new(status, "x").response(Form::Grpc);
         assert_eq!(response.status(), 200, "{status}");
         assert_eq!(
             response.headers()["grpc-status"],
@@ -63,21 +64,21 @@ fn the_form_follows_from_method_and_content_type() {
 #[test]
 fn a_head_has_the_headers_of_the_body_without_it() {
     let reply = Reply::new(StatusCode::NOT_FOUND, "x").with_body("nothing");
-    let response = reply.response(Form::Head);
+    let response: Response<Body> = reply.response(Form::Head);
     assert_eq!(response.headers()["content-length"], "7");
     assert!(response.body().is_end_stream());
 }
 
 #[test]
 fn an_empty_body_has_no_type() {
-    let response = Reply::new(StatusCode::NOT_FOUND, "x").response(Form::Http);
+    let response: Response<Body> = Reply::new(StatusCode::NOT_FOUND, "x").response(Form::Http);
     assert!(response.headers().is_empty());
 }
 
 #[test]
 fn a_message_of_grpc_is_escaped() {
     let reply = Reply::new(StatusCode::BAD_REQUEST, "x").with_body("100% \u{e9}\n");
-    let response = reply.response(Form::Grpc);
+    let response: Response<Body> = reply.response(Form::Grpc);
     assert_eq!(response.headers()["grpc-message"], "100%25 %C3%A9%0A");
 }
 
@@ -87,7 +88,7 @@ fn flags_add_to_those_that_are_there_and_the_detail_replaces() {
     record.note(|entry| entry.flags = Flags::RETRIES_EXHAUSTED);
     let reply =
         Reply::new(StatusCode::SERVICE_UNAVAILABLE, "why").with_flags(Flags::UPSTREAM_CONNECT);
-    let _ = reply.answer(Form::Http, &record);
+    let _: Response<Body> = reply.answer(Form::Http, &record);
     let noted = record.note(|entry| (entry.flags.to_string(), entry.detail));
     assert_eq!(noted, ("URX,UF".to_owned(), "why"));
 }

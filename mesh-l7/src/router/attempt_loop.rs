@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderName, Response};
+use http::{HeaderName, Response, StatusCode};
 use mesh_core::clock::WallClock;
 use mesh_core::lb::{Event, Host, Pick};
 use tokio::time::Instant;
@@ -285,9 +285,12 @@ where
             let now = Instant::now().into_std();
             entry.answered = Some(now.saturating_duration_since(entry.start));
         });
+        // What follows a switch of protocols may take any time.
+        let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let limits = TimeLimits {
             attempt: None,
-            ..self.limits
+            total: self.limits.total.filter(|_| !switched),
+            idle: self.limits.idle,
         };
         response.map(|body| commit::held(body, held, limits, self.record))
     }

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::attempt_loop::Exchange;
 use super::chance::Chance;
-use super::choice::{self, Choice};
+use super::choice::Choice;
 use super::commit;
 use super::hash::Placement;
 use super::mirror;
@@ -21,7 +21,7 @@ use crate::attempt::{Attempt, AttemptError};
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::filter::{Abort, CorsAnswer, Redirect};
-use crate::matching::PathMatch;
+use crate::matching::{Head, PathMatch};
 use crate::record::{Flags, Record};
 use crate::reply::{Form, Reply, http_status};
 use crate::route::{Action, Backend, BackendTarget, DirectResponse, Rule};
@@ -223,7 +223,7 @@ fn server_error(detail: &'static str) -> Reply {
 }
 
 fn redirected(redirect: &Redirect, choice: &Choice, parts: &Parts) -> Reply {
-    let location = redirect.location(&choice::head(parts), choice.path());
+    let location = redirect.location(&Head::of(parts), choice.path());
     let location = location
         .ok()
         .and_then(|text| HeaderValue::try_from(text).ok());

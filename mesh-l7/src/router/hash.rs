@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue};
 use mesh_core::lb::RequestHash;
 use mesh_core::random::Random;
 
-use super::choice;
 use crate::downstream::Downstream;
+use crate::matching::Head;
 use crate::route::{HashCookie, HashInput};
 
 /// What a request is placed by, and the cookie that brings the client back there.
@@ -25,7 +25,7 @@ impl Placement {
         for input in inputs {
             match input {
                 HashInput::Header(name) => {
-                    if let Some(value) = choice::head(parts).header(name) {
+                    if let Some(value) = Head::of(parts).header(name) {
                         hash.add(&value);
                     }
                 }
@@ -35,7 +35,7 @@ impl Placement {
                     }
                 }
                 HashInput::QueryParameter(name) => {
-                    if let Some(value) = choice::head(parts).query_parameter(name) {
+                    if let Some(value) = Head::of(parts).query_parameter(name) {
                         hash.add(&value);
                     }
                 }

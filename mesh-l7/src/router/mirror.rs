@@ -11,7 +11,6 @@ use http_body::Body as _;
 use mesh_core::lb::Pick;
 use tower_service::Service;
 
-use super::choice;
 use super::counters::Counters;
 use super::shared::Shared;
 use super::tee::{Copy, Tee};
@@ -20,6 +19,7 @@ use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::filter::{Mirror, shadow_host};
 use crate::hygiene::Admitted;
+use crate::matching::Head;
 use crate::route::Rule;
 use crate::upstream::Upstreams;
 
@@ -113,7 +113,7 @@ fn attempt<E, U: Upstreams<E>>(
     *request.version_mut() = parts.version;
     *request.headers_mut() = parts.headers.clone();
     let headers = request.headers_mut();
-    let shadow = shadow_host(choice::authority(parts));
+    let shadow = shadow_host(Head::of(parts).authority);
     headers.insert(HOST, HeaderValue::try_from(shadow).ok()?);
     headers.insert(INTERNAL, HeaderValue::from_static("true"));
     if let Some(address) = shared.settings.address {
@@ -126,6 +126,9 @@ fn attempt<E, U: Upstreams<E>>(
     }
     if let Some(downstream) = Downstream::of(&parts.extensions) {
         request.extensions_mut().insert(downstream.clone());
+    }
+    if let Some(admitted) = parts.extensions.get::<Admitted>() {
+        request.extensions_mut().insert(admitted.clone());
     }
     Some(Attempt {
         upstream,

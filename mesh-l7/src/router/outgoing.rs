@@ -39,11 +39,13 @@ struct Carried {
 
 impl Outgoing {
     /// A request of which at most `buffer` bytes are kept for further attempts; `None` when there will
-    /// be none.
+    /// be none. Of a request that switches protocols nothing is kept: it may be sent again as long as
+    /// nothing of what follows was.
     pub(super) fn new(parts: Parts, body: Body, buffer: Option<usize>, memory: &Memory) -> Self {
         let source = match buffer {
             _ if body.is_end_stream() => Source::Empty,
             None => Source::Once(Some(body)),
+            Some(_) if switches(&parts) => Source::Replay(Replay::new(body, 0, memory.clone())),
             Some(most) => Source::Replay(Replay::new(body, most, memory.clone())),
         };
         Self {
@@ -91,6 +93,11 @@ impl Outgoing {
             replay.settle();
         }
     }
+}
+
+fn switches(parts: &Parts) -> bool {
+    let admitted = parts.extensions.get::<Admitted>();
+    admitted.is_some_and(|admitted| admitted.upgrade.is_some())
 }
 
 impl Carried {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use mesh_l7::attempt::AttemptError;
 use mesh_l7::body::Body;
+use mesh_l7::hygiene::Admitted;
 use mesh_l7::route::{RetryOn, RetryPolicy, Rule};
 
 use crate::harness::{Client, Drip, Mesh, answer, ask, bytes, collect, forward, get, io, recorded};
@@ -186,4 +187,52 @@ async fn a_response_that_breaks_off_is_noted_and_frees_its_host() {
             .sum::<u32>(),
         0
     );
+}
+
+fn upgrade(body: Body) -> Request<Body> {
+    let mut request = Request::get("/")
+        .header("host", "web")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket");
+    let extensions = request.extensions_mut().unwrap();
+    let mut admitted = Admitted::default();
+    admitted.upgrade = Some("websocket".parse().unwrap());
+    extensions.insert(admitted);
+    request.body(body).unwrap()
+}
+
+/// Of what follows a switch nothing is kept, so it is tried again before it and never after.
+#[tokio::test(start_paused = true)]
+async fn a_switch_of_protocols_is_tried_again_until_something_follows() {
+    for (read, attempts) in [(false, 2), (true, 1)] {
+        let client = Client::new(move |attempt, request: Request<Body>| async move {
+            let mut body = request.into_body();
+            if read {
+                crate::harness::frame(&mut body).await.unwrap().unwrap();
+            }
+            match attempt {
+                1 => Err(AttemptError::Reset(io("eof"))),
+                _ => answer(101),
+            }
+        });
+        let request = upgrade(Body::new(Drip::new([0, 5, 5])));
+        ask(Mesh::new(retrying(1024)).router(&client), request).await;
+        assert_eq!(client.attempts(), attempts, "read: {read}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_switch_of_protocols_the_routes_time_is_not_counted() {
+    let mut rule = forward();
+    rule.timeouts.request = Some(crate::harness::millis(1_000));
+    let client = Client::new(|_, _| async {
+        let switched = Response::builder().status(101);
+        Ok(switched
+            .body(Body::new(Drip::new([900, 900, 900])))
+            .unwrap())
+    });
+    let request = upgrade(Body::new(Drip::new([0])));
+    let (response, _) = ask(Mesh::new(rule).router(&client), request).await;
+    assert_eq!(response.status(), 101);
+    assert_eq!(bytes(response.into_body()).await.unwrap(), "...");
 }
