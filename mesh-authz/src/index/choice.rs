@@ -10,9 +10,10 @@ use super::pivots::{Pivots, Place};
 use super::probe::Part;
 use crate::policy::{Clause, Dimension, Field, Match, Rule};
 
-/// The most rules that may be found under one value, so that what a connection has in common with
-/// all rules costs no more than this. To look at a rule that is not at hand takes as long as it takes
-/// a sieve to rule out thousands.
+/// The most rules that may be found under one value of the most selective kind; of another kind, as
+/// many fewer as its values are less selective. So what a connection has in common with many rules
+/// costs no more than this: to look at a rule that is not at hand takes as long as it takes a sieve
+/// to rule out thousands.
 const CROWDED: usize = 8;
 
 /// A field, and where its values are found.
@@ -64,11 +65,12 @@ fn cheapest<'a, 'p>(
     let fields = one.fields().filter(|field| !field.excludes);
     let costs = fields.filter_map(|field| {
         let places = pivots(&field).places(keys, &field)?;
-        if places.iter().any(|place| place.rules >= CROWDED) {
+        let weight = |place: &Place| weight(field.dimension, place.part);
+        let is_crowded = |place: &Place| place.rules >= (CROWDED / weight(place)).max(1);
+        if places.iter().any(is_crowded) {
             return None;
         }
-        let costs = places.iter();
-        let costs = costs.map(|place| (place.rules + 1) * weight(field.dimension, place.part));
+        let costs = places.iter().map(|place| (place.rules + 1) * weight(place));
         Some((costs.sum::<usize>(), (field, places)))
     });
     costs.min_by_key(|(cost, _)| *cost)

@@ -15,8 +15,9 @@ use crate::request::Request;
 use crate::target::PolicyTarget;
 use crate::truth::Truth;
 
-/// More rules than this are looked up for each request, and not kept for a connection.
-const MOST: usize = 64;
+/// More rules than this are looked up for each request, and not kept for a connection: to look at
+/// them one by one takes longer.
+const MOST: usize = 16;
 
 /// The policies that apply to a connection, without the rules that no request on it can match.
 ///

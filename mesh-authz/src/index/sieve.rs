@@ -26,7 +26,7 @@ mod row;
 use bits::ROWS;
 use block::Block;
 use columns::{Columns, Effect};
-use found::Founds;
+use found::{Founds, Sets};
 use row::Row;
 
 /// The rows, and what values do to them. Clones are cheap.
@@ -52,9 +52,11 @@ impl Sieve {
             return ControlFlow::Continue(());
         }
         let founds = Founds::of(keys, facts, &self.probes, &self.columns);
+        let mut sets = Sets::default();
         for (number, block) in self.blocks.iter().enumerate() {
-            if let Some(open) = founds.open(number, block) {
-                open.iter()
+            if founds.open(number, block, &mut sets) {
+                sets.open
+                    .iter()
                     .filter_map(|row| block.row(row))
                     .try_for_each(|row| visit(row.rule))?;
             }

@@ -3,7 +3,7 @@
 //! It is a sorted list of pairs that is cut into pages by the first bits of the hash, so a look-up
 //! knows the page and, hashes being evenly spread, about where in it to look: two reads of memory
 //! that is not at hand. A pair takes what it needs and nothing else. A change copies one page, and
-//! the two short lists above it; clones share all others.
+//! the one or two short lists above it; clones share all others.
 
 use std::sync::Arc;
 
@@ -16,13 +16,21 @@ const CHUNK: u32 = 6;
 
 type Page<V> = Arc<[(u32, V)]>;
 
+/// The pages, in order.
+#[derive(Clone)]
+enum Pages<V> {
+    /// Up to as many as a chunk has: small tables are found with one read less.
+    Few(Arc<[Page<V>]>),
+    Many(Arc<[Arc<[Page<V>]>]>),
+}
+
 /// A table from hashes to values; there may be several under one hash.
 #[derive(Clone)]
 pub(super) struct Table<V> {
     len: usize,
     /// There are two to this power of pages.
     bits: u32,
-    chunks: Arc<[Arc<[Page<V>]>]>,
+    pages: Pages<V>,
 }
 
 impl<V> Default for Table<V> {
@@ -30,7 +38,7 @@ impl<V> Default for Table<V> {
         Self {
             len: 0,
             bits: 0,
-            chunks: Arc::default(),
+            pages: Pages::Few(Arc::default()),
         }
     }
 }
@@ -44,7 +52,10 @@ impl<V: Copy + Ord> Table<V> {
     /// The pairs under a hash, in the order of the values.
     pub(super) fn get(&self, tag: u32) -> &[(u32, V)] {
         let (chunk, page) = self.place(tag);
-        let page = self.chunks.get(chunk).and_then(|chunk| chunk.get(page));
+        let page = match &self.pages {
+            Pages::Few(pages) => pages.get(page),
+            Pages::Many(chunks) => chunks.get(chunk).and_then(|chunk| chunk.get(page)),
+        };
         let Some(page) = page.filter(|page| !page.is_empty()) else {
             return &[];
         };
@@ -56,7 +67,12 @@ impl<V: Copy + Ord> Table<V> {
 
     /// All pairs, in the order of the hashes.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, V)> {
-        let pages = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        let (few, many) = match &self.pages {
+            Pages::Few(pages) => (&**pages, &[][..]),
+            Pages::Many(chunks) => (&[][..], &**chunks),
+        };
+        let many = many.iter().flat_map(|chunk| chunk.iter());
+        let pages = few.iter().chain(many);
         pages.flat_map(|page| page.iter().copied())
     }
 
@@ -65,8 +81,8 @@ impl<V: Copy + Ord> Table<V> {
         if self.len >= FULL << self.bits {
             self.cut(self.bits + 1);
         }
-        if self.chunks.is_empty() {
-            self.chunks = Arc::new([Arc::new([Page::default()])]);
+        if self.len == 0 {
+            self.pages = Pages::Few(Arc::new([Page::default()]));
         }
         self.change(tag, |page| {
             let at = page.partition_point(|pair| *pair < (tag, value));
@@ -128,8 +144,13 @@ impl<V: Copy + Ord> Table<V> {
 
     fn change(&mut self, tag: u32, change: impl FnOnce(&[(u32, V)]) -> Option<Page<V>>) {
         let (chunk, page) = self.place(tag);
-        let chunk = Arc::make_mut(&mut self.chunks).get_mut(chunk);
-        let page = chunk.and_then(|chunk| Arc::make_mut(chunk).get_mut(page));
+        let page = match &mut self.pages {
+            Pages::Few(pages) => Arc::make_mut(pages).get_mut(page),
+            Pages::Many(chunks) => {
+                let chunk = Arc::make_mut(chunks).get_mut(chunk);
+                chunk.and_then(|chunk| Arc::make_mut(chunk).get_mut(page))
+            }
+        };
         if let Some(page) = page
             && let Some(changed) = change(page)
         {
@@ -151,7 +172,11 @@ impl<V: Copy + Ord> Table<V> {
             })
             .collect();
         self.bits = bits;
-        self.chunks = pages.chunks(1 << CHUNK).map(Arc::from).collect();
+        self.pages = if bits <= CHUNK {
+            Pages::Few(pages.into())
+        } else {
+            Pages::Many(pages.chunks(1 << CHUNK).map(Arc::from).collect())
+        };
     }
 }
 

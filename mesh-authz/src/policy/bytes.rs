@@ -1,8 +1,16 @@
 //! Numbers and texts in a row of bytes.
 
+/// Most rows of one rule need no more, so they do not grow step by step.
+const USUAL: usize = 128;
+
 /// Appends to a row of bytes.
-#[derive(Default)]
 pub(super) struct Writer(pub(super) Vec<u8>);
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self(Vec::with_capacity(USUAL))
+    }
+}
 
 impl Writer {
     pub(super) fn byte(&mut self, byte: u8) {

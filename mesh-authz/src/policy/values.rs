@@ -8,11 +8,11 @@ use super::bytes::{Reader, Writer};
 use super::list::List;
 use crate::spec::{RequestPrincipalMatch, ServiceAccountMatch, StringMatch};
 
-/// Texts, parts of texts, and presence.
+/// Texts, parts of texts, and presence. Where presence is asked for, nothing else is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Texts<'a> {
     pub(crate) presence: bool,
-    /// In order.
+    /// In order; no prefix begins one.
     pub(crate) exact: List<'a>,
     /// In order; none begins another.
     pub(crate) prefixes: List<'a>,
@@ -38,6 +38,12 @@ impl<'a> Texts<'a> {
         prefixes.dedup_by(|next, kept| next.starts_with(kept));
         suffixes.sort_unstable_by(|a, b| a.iter().rev().cmp(b.iter().rev()));
         suffixes.dedup_by(|next, kept| next.ends_with(kept));
+        if presence {
+            // No value is empty, so what fits another is present.
+            prefixes = Vec::new();
+            suffixes = Vec::new();
+        }
+        exact.retain(|text| !presence && !is_begun(text, &prefixes));
         writer.byte(u8::from(presence));
         for list in [exact, prefixes, suffixes] {
             List::write(writer, &list);
@@ -78,6 +84,13 @@ impl<'a> Texts<'a> {
         let all = presence.into_iter().chain(exact);
         all.chain(prefixes).chain(suffixes).collect()
     }
+}
+
+/// Whether one of the prefixes, which are in order and of which none begins another, begins a text.
+fn is_begun(text: &[u8], prefixes: &[&[u8]]) -> bool {
+    let behind = prefixes.partition_point(|prefix| *prefix <= text);
+    let last = behind.checked_sub(1).and_then(|at| prefixes.get(at));
+    last.is_some_and(|prefix| text.starts_with(prefix))
 }
 
 fn name(text: &[u8]) -> mesh_core::name::Name {

@@ -2,12 +2,12 @@
 
 use mesh_core::name::Name;
 
-use super::bits::{Bits, ROWS};
+use super::bits::Bits;
 use super::row::Row;
 use crate::policy::{Dimension, Field};
 
-/// Up to [`ROWS`] rows.
-#[derive(Clone)]
+/// Up to [`ROWS`](super::bits::ROWS) rows.
+#[derive(Clone, Default)]
 pub(super) struct Block {
     rows: Vec<Row>,
     /// Those that have not been removed.
@@ -23,19 +23,9 @@ struct Asking {
     rows: Bits,
 }
 
-impl Default for Block {
-    fn default() -> Self {
-        Self {
-            rows: Vec::new(),
-            live: Bits::none(),
-            asking: Vec::new(),
-        }
-    }
-}
-
 impl Block {
     pub(super) fn has_room(&self) -> bool {
-        self.live.first_free(ROWS).is_some()
+        self.live.first_free().is_some()
     }
 
     pub(super) fn live(&self) -> &Bits {
@@ -53,7 +43,7 @@ impl Block {
 
     /// Puts a row where there is room.
     pub(super) fn put(&mut self, row: Row) -> Option<usize> {
-        let at = self.live.first_free(ROWS)?;
+        let at = self.live.first_free()?;
         match self.rows.get_mut(at) {
             Some(free) => *free = row,
             None => self.rows.push(row),
@@ -77,7 +67,7 @@ impl Block {
         match known.next() {
             Some(asking) => asking.rows.insert(at),
             None => {
-                let mut rows = Bits::none();
+                let mut rows = Bits::default();
                 rows.insert(at);
                 self.asking.push(Asking {
                     dimension: field.dimension,

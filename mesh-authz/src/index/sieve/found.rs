@@ -1,6 +1,6 @@
 //! What the values of a connection or request do, looked up once for all blocks.
 
-use super::bits::Bits;
+use super::bits::Scratch;
 use super::block::Block;
 use super::columns::{Column, Columns, Effect};
 use crate::facts::Facts;
@@ -10,6 +10,15 @@ use crate::index::probes::Probes;
 
 /// Values that do something; of more, those of the last fields are left out.
 const MOST: usize = 48;
+
+/// Rows of the block that is looked at.
+#[derive(Default)]
+pub(super) struct Sets {
+    /// Those that may match.
+    pub(super) open: Scratch,
+    /// Those that the values of one field let through.
+    let_through: Scratch,
+}
 
 /// What the values do, in the order of the fields.
 pub(super) struct Founds<'a> {
@@ -100,9 +109,10 @@ impl<'a> Founds<'a> {
         }
     }
 
-    /// The rows of a block that may match; `None` when there are none.
-    pub(super) fn open(&self, number: usize, block: &Block) -> Option<Bits> {
-        let mut open = block.live().clone();
+    /// Finds the rows of a block that may match; whether there are any.
+    pub(super) fn open(&self, number: usize, block: &Block, sets: &mut Sets) -> bool {
+        let Sets { open, let_through } = sets;
+        open.set(block.live());
         let all = self.founds.get(..self.count).unwrap_or_default();
         let mut rest = all.iter().flatten().peekable();
         for (group, probes) in self.probes.groups().take(self.groups).enumerate() {
@@ -110,26 +120,24 @@ impl<'a> Founds<'a> {
                 continue;
             };
             let asking = block.asking(probe.dimension, &probe.name);
-            let mut let_through = Bits::none();
+            let_through.clear(block.live());
             while let Some(found) = rest.next_if(|found| found.group == group) {
                 if found.shuts_out {
-                    found.column.apply(Effect::ShutsOut, number, &mut open);
+                    found.column.apply(Effect::ShutsOut, number, open);
                 }
                 if found.lets_through && asking.is_some() {
-                    found
-                        .column
-                        .apply(Effect::LetsThrough, number, &mut let_through);
+                    found.column.apply(Effect::LetsThrough, number, let_through);
                 }
             }
             if let Some(asking) =
                 asking.filter(|_| self.request || !probe.dimension.needs_request())
             {
-                open.keep(asking, &let_through);
+                open.keep(asking, let_through);
             }
             if open.is_empty() {
-                return None;
+                return false;
             }
         }
-        Some(open)
+        true
     }
 }
