@@ -40,13 +40,14 @@ pub fn server_name() -> ServerName<'static> {
     ServerName::from(Ipv4Addr::UNSPECIFIED)
 }
 
-/// The identity of a peer: the first SPIFFE ID of a workload among the URI names of its leaf.
+/// The identity of a peer: the one SPIFFE ID of a workload among the URI names of its leaf; none when
+/// there are two that differ.
 ///
 /// `certificates` is what rustls gives as the peer's certificates after a handshake.
 #[must_use]
 pub fn peer_identity(certificates: &[CertificateDer<'_>]) -> Option<SpiffeId> {
     let leaf = webpki::EndEntityCert::try_from(certificates.first()?).ok()?;
-    verify::identities(&leaf).next()
+    verify::identity(&leaf).ok()
 }
 
 /// Makes the TLS configurations of both ends of HBONE.

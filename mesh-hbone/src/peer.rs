@@ -21,7 +21,7 @@ impl Peer {
         }
     }
 
-    /// The verified identity: the first SPIFFE ID of the peer's certificate.
+    /// The verified identity: the SPIFFE ID of the peer's certificate.
     #[must_use]
     pub fn identity(&self) -> &SpiffeId {
         &self.identity

@@ -75,6 +75,14 @@ pub enum PeerError {
     /// The certificate names no workload. Alert `certificate_unknown`.
     #[error("the peer's certificate has no SPIFFE ID of a workload")]
     NoIdentity,
+    /// The certificate names two workloads. Alert `certificate_unknown`.
+    #[error("the peer's certificate has two SPIFFE IDs of workloads, {first} and {other}")]
+    SeveralIdentities {
+        /// The first.
+        first: SpiffeId,
+        /// Another one.
+        other: SpiffeId,
+    },
     /// The peer is of another trust domain. Alert `certificate_unknown`.
     #[error("the peer {presented} is not of the trust domain {expected}")]
     TrustDomain {
@@ -86,7 +94,7 @@ pub enum PeerError {
     /// The peer is not one of those that the connection is for. Alert `certificate_unknown`.
     #[error("the peer {presented} is not the one expected")]
     UnexpectedIdentity {
-        /// Its first identity.
+        /// Its identity.
         presented: SpiffeId,
         /// The identities that it could have had.
         expected: ExpectedPeers,
@@ -142,6 +150,7 @@ impl PeerError {
             | Self::BadSignature
             | Self::WrongUsage
             | Self::NoIdentity
+            | Self::SeveralIdentities { .. }
             | Self::TrustDomain { .. }
             | Self::UnexpectedIdentity { .. }
             | Self::Chain(_) => Outcome::TlsFailure,

@@ -323,7 +323,7 @@ fn a_leaf_may_carry_other_names() {
     let names = ["https://example.com/", "spiffe://cluster.local/web", CLIENT];
     let (chain, key) = ca.leaf(&names, |_| ());
     let client = Arc::new(Credential::from_der(chain, key, ca.bundle()).unwrap());
-    let (chain, key) = ca.leaf(&["spiffe://cluster.local/ns/shop/sa/first", SERVER], |_| ());
+    let (chain, key) = ca.leaf(&[SERVER, "spiffe://cluster.local/web", SERVER], |_| ());
     let server = Arc::new(Credential::from_der(chain, key, ca.bundle()).unwrap());
     let done = between(&client, &server).succeeded();
     assert_eq!(
@@ -332,14 +332,26 @@ fn a_leaf_may_carry_other_names() {
     );
 }
 
+/// X509-SVID section 2 has exactly one; which of two policies mean would depend on who looks.
 #[test]
-fn a_client_whose_first_identity_is_foreign_is_refused() {
+fn a_peer_with_two_identities_is_refused_and_has_none() {
     let ca = Ca::root("root");
-    let (chain, key) = ca.leaf(&["spiffe://other.example/ns/a/sa/b", CLIENT], |_| ());
-    let client = Arc::new(Credential::from_der(chain, key, ca.bundle()).unwrap());
-    let error = between(&client, &ca.credential(SERVER))
-        .server_refused(AlertDescription::CertificateUnknown);
-    assert!(matches!(error, PeerError::TrustDomain { .. }));
+    let other = "spiffe://cluster.local/ns/shop/sa/other";
+    for names in [[CLIENT, other], [other, CLIENT]] {
+        let (chain, key) = ca.leaf(&names, |_| ());
+        assert_eq!(peer_identity(&chain), None);
+        let client = Arc::new(Credential::from_der(chain, key, ca.bundle()).unwrap());
+        let error = between(&client, &ca.credential(SERVER))
+            .server_refused(AlertDescription::CertificateUnknown);
+        assert!(matches!(error, PeerError::SeveralIdentities { .. }));
+    }
+    for names in [[SERVER, other], [other, SERVER]] {
+        let (chain, key) = ca.leaf(&names, |_| ());
+        let server = Arc::new(Credential::from_der(chain, key, ca.bundle()).unwrap());
+        let error = between(&ca.credential(CLIENT), &server)
+            .client_refused(AlertDescription::CertificateUnknown);
+        assert!(matches!(error, PeerError::SeveralIdentities { .. }));
+    }
 }
 
 #[test]

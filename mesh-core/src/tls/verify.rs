@@ -15,9 +15,17 @@ use super::PeerError;
 use crate::credential::{Credential, TrustBundle};
 use crate::identity::{ExpectedPeers, SpiffeId, TrustDomain};
 
-/// The SPIFFE IDs of workloads among the URI names of a leaf; other names are skipped.
-pub(super) fn identities(leaf: &EndEntityCert<'_>) -> impl Iterator<Item = SpiffeId> {
-    leaf.valid_uri_names().filter_map(|name| name.parse().ok())
+/// The one SPIFFE ID of a workload among the URI names of a leaf; other names are skipped.
+///
+/// Two that differ are none: which of them policies mean would depend on who looks.
+/// Source: X509-SVID section 2, "an X.509 SVID MUST contain exactly one URI SAN".
+pub(super) fn identity(leaf: &EndEntityCert<'_>) -> Result<SpiffeId, PeerError> {
+    let mut all = leaf.valid_uri_names().filter_map(|name| name.parse().ok());
+    let id: SpiffeId = all.next().ok_or(PeerError::NoIdentity)?;
+    match all.find(|other| *other != id) {
+        Some(other) => Err(PeerError::SeveralIdentities { first: id, other }),
+        None => Ok(id),
+    }
 }
 
 /// What a credential trusts.
@@ -192,15 +200,12 @@ impl Servers {
     ) -> Result<(), PeerError> {
         let usage = KeyUsage::server_auth();
         let leaf = self.peers.verify_path(leaf, intermediates, now, usage)?;
-        let mut first = None;
-        for id in identities(&leaf) {
-            if self.peers.is_expected(&id, &self.expected) {
-                return Ok(());
-            }
-            first.get_or_insert(id);
+        let id = identity(&leaf)?;
+        if self.peers.is_expected(&id, &self.expected) {
+            return Ok(());
         }
         Err(PeerError::UnexpectedIdentity {
-            presented: first.ok_or(PeerError::NoIdentity)?,
+            presented: id,
             expected: self.expected.clone(),
         })
     }
@@ -223,8 +228,7 @@ impl Clients {
     ) -> Result<(), PeerError> {
         let usage = KeyUsage::client_auth();
         let leaf = self.0.verify_path(leaf, intermediates, now, usage)?;
-        // The first one is the identity that authorization sees, so it is the one to check.
-        let id = identities(&leaf).next().ok_or(PeerError::NoIdentity)?;
+        let id = identity(&leaf)?;
         if self.0.is_own(id.trust_domain()) {
             return Ok(());
         }
