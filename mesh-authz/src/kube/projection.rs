@@ -23,6 +23,9 @@ pub use status::UNSUPPORTED_VALUE;
 pub struct L4Projection {
     /// The policy to enforce; `None` when there is none to send.
     pub policy: Option<PolicySpec>,
+    /// For each rule of that policy, its number in the policy that was projected, from 0: a rule that
+    /// is left out has none.
+    pub rules: Vec<usize>,
     /// How it compares with what was asked for.
     pub exactness: Exactness,
     /// What a node proxy does not know, by its names in the object, in order: `hosts`,
@@ -86,6 +89,8 @@ impl Authorization {
 #[derive(Default)]
 struct Cut {
     rules: Vec<RuleSpec>,
+    /// The number of each in the whole policy.
+    numbers: Vec<usize>,
     /// What is not known, of all rules.
     unsupported: Vec<Name>,
     /// What made a rule, or an alternative of one, lose all that is known.
@@ -102,24 +107,24 @@ fn project(policy: &PolicySpec, origins: &[Vec<Origin>], profile: Profile) -> L4
     }
     let mut cut = Cut::default();
     for (index, rule) in policy.rules.iter().enumerate() {
-        cut.rule(
-            policy.action,
-            rule,
-            origins.get(index).map(Vec::as_slice),
-            profile,
-        );
+        let origins = origins.get(index).map(Vec::as_slice);
+        if let Some(left) = cut.rule(policy.action, rule, origins, profile) {
+            cut.rules.push(left);
+            cut.numbers.push(index);
+        }
     }
     cut.finish(policy, profile)
 }
 
 impl Cut {
+    /// What is left of a rule, if it is.
     fn rule(
         &mut self,
         action: Action,
         rule: &RuleSpec,
         origins: Option<&[Origin]>,
         profile: Profile,
-    ) {
+    ) -> Option<RuleSpec> {
         let origin = |index| origins.and_then(|origins| origins.get(index));
         let mut found = Vec::new();
         for (index, clause) in rule.clauses.iter().enumerate() {
@@ -130,17 +135,17 @@ impl Cut {
         let complete = found.is_empty();
         self.unsupported.append(&mut found);
         if complete {
-            return self.rules.push(rule.clone());
+            return Some(rule.clone());
         }
         // What allows or notes is never made to match more.
         if matches!(action, Action::Allow | Action::Audit) {
-            return;
+            return None;
         }
         let clauses = rule.clauses.iter().enumerate();
         let clauses =
             clauses.filter_map(|(index, clause)| self.clause(clause, origin(index), profile));
         let clauses = clauses.collect();
-        self.rules.push(RuleSpec { clauses });
+        Some(RuleSpec { clauses })
     }
 
     /// What is left of a clause of a rule that denies; `None` when that is everything.
@@ -197,6 +202,7 @@ impl Cut {
         };
         L4Projection {
             policy: Some(projected),
+            rules: self.numbers,
             exactness,
             unsupported: self.unsupported,
             status,
@@ -208,6 +214,7 @@ impl Cut {
 fn unsent(status: Box<str>) -> L4Projection {
     L4Projection {
         policy: None,
+        rules: Vec::new(),
         exactness: Exactness::Unenforceable(Vec::new()),
         unsupported: Vec::new(),
         status: Some(status),

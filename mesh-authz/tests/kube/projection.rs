@@ -53,6 +53,24 @@ fn path() -> Value {
     json!([{ "operation": { "paths": ["/p"] } }])
 }
 
+/// The rules that are left keep the numbers under which operators find them in the object (1.3.7).
+#[test]
+fn what_is_left_out_does_not_hide_the_numbers_of_the_other_rules() {
+    let rules = json!([
+        { "to": path() }, { "from": namespace_a() }, { "to": path() }, { "from": namespace_a() },
+    ]);
+    for (action, numbers) in [("ALLOW", vec![1, 3]), ("DENY", vec![0, 1, 2, 3])] {
+        let spec = json!({ "action": action, "rules": rules });
+        for profile in [Profile::Strict, Profile::Compat] {
+            let left = project(profile, spec.clone());
+            assert_eq!(left.rules, numbers, "{action} {profile:?}");
+            assert_eq!(left.policy.unwrap().rules.len(), numbers.len());
+        }
+    }
+    let unsent = json!({ "action": "AUDIT", "rules": rules });
+    assert!(project(Profile::Compat, unsent).rules.is_empty());
+}
+
 /// The table of what ztunnel does with a policy about requests, and what we do: does a connection
 /// from `a` to port 80 pass, and how exact is it.
 #[test]

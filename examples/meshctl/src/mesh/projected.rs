@@ -26,29 +26,11 @@ impl Projected {
             Profile::Compat => spec,
         };
         let spec = projection.policy.map(expand);
-        let count = spec.as_ref().map_or(0, |spec| spec.rules.len());
         Self {
             is_sent: spec.is_some(),
             spec,
             status: projection.status,
-            rules: rules(policy, profile, count),
+            rules: projection.rules,
         }
     }
-}
-
-/// The rules that are left, which is seen by asking for each alone.
-fn rules(policy: &Authorization, profile: Profile, count: usize) -> Vec<usize> {
-    let written = policy.policy.rules.len();
-    if count == written {
-        return (0..written).collect();
-    }
-    let mut one = policy.clone();
-    let each = policy.policy.rules.iter().zip(&policy.origins).enumerate();
-    let left = each.filter(|(_, (rule, origin))| {
-        one.policy.rules = vec![(*rule).clone()];
-        one.origins = vec![(*origin).clone()];
-        let left = one.project_l4(profile).policy;
-        left.is_some_and(|left| !left.rules.is_empty())
-    });
-    left.map(|(at, _)| at).collect()
 }
