@@ -21,6 +21,9 @@ pub struct Semantics {
     /// The rule that is reported, where several match, is the one with the least number, and not
     /// the one whose identifier `ns[NS]-policy[NAME]-rule[I]` is first as a text.
     pub numeric_order: bool,
+    /// A `*` inside of a namespace stands for any characters, as it does at Envoy. At ztunnel it is an
+    /// ordinary character, which no namespace has; see [`at_node_proxy`](Self::at_node_proxy).
+    pub namespace_wildcards: bool,
 }
 
 impl Semantics {
@@ -33,6 +36,7 @@ impl Semantics {
             wide_templates: false,
             header_not_empty: false,
             numeric_order: false,
+            namespace_wildcards: true,
         }
     }
 
@@ -45,6 +49,18 @@ impl Semantics {
             wide_templates: true,
             header_not_empty: true,
             numeric_order: true,
+            namespace_wildcards: true,
+        }
+    }
+}
+
+impl Semantics {
+    /// The same where only connections are seen: as ztunnel compares values there.
+    #[must_use]
+    pub const fn at_node_proxy(self) -> Self {
+        Self {
+            namespace_wildcards: false,
+            ..self
         }
     }
 }

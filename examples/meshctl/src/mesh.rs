@@ -12,7 +12,7 @@ use std::sync::Arc;
 use mesh_authz::kube::{Authorization, PeerPolicy, TokenPolicy};
 use mesh_authz::spec::{PolicySpec, Scope};
 use mesh_authz::store::{PolicyStore, Update};
-use mesh_authz::{Limits, PolicyIndex, PolicyTarget, jwt};
+use mesh_authz::{Limits, PolicyIndex, PolicyTarget, Semantics, jwt};
 use mesh_core::model::{Workload, WorkloadSpec};
 use mesh_core::name::Name;
 use mesh_xds::manifest::Inventory;
@@ -75,8 +75,8 @@ impl Mesh {
             projected.insert(policy.policy.key(), at_node);
         }
         Ok(Self {
-            full: Layered::new(full, &configuration)?,
-            node: Layered::new(node, &configuration)?,
+            full: Layered::new(full, configuration.semantics())?,
+            node: Layered::new(node, configuration.semantics().at_node_proxy())?,
             projected,
             keys: jwt::JwksStore::new(),
             subjects: RefCell::default(),
@@ -210,8 +210,8 @@ impl Subject {
 }
 
 impl Layered {
-    fn new(policies: Vec<PolicySpec>, configuration: &Configuration) -> Result<Self> {
-        let store = PolicyStore::with_semantics(Limits::default(), configuration.semantics());
+    fn new(policies: Vec<PolicySpec>, semantics: Semantics) -> Result<Self> {
+        let store = PolicyStore::with_semantics(Limits::default(), semantics);
         let specs = policies.iter().map(|policy| (policy.key(), policy.clone()));
         let specs = RefCell::new(specs.collect());
         let applied = store.apply(policies.into_iter().map(Update::Upsert).collect());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mesh_authz::guard::MissingPolicies;
 use mesh_authz::store::PolicyStore;
+use mesh_authz::{Limits, Semantics};
 use mesh_core::drain;
 use mesh_core::identity::SpiffeId;
 use mesh_core::store::MeshStore;
@@ -59,7 +60,8 @@ async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
     let ready_server = servers::readiness(settings.listen.readiness, readiness)?;
 
     let store = Arc::new(MeshStore::new());
-    let policies = Arc::new(PolicyStore::new());
+    let semantics = Semantics::default().at_node_proxy();
+    let policies = Arc::new(PolicyStore::with_semantics(Limits::default(), semantics));
     let mesh = mesh::start(&settings, &store, &policies, &metrics)?;
     let shared = shared(settings, store, policies, mesh.demand, metrics)?;
     servers::administration(&shared, log, shutdown.clone())?;

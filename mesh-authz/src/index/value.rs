@@ -74,6 +74,14 @@ pub(super) fn each_value<'a>(
 ) -> bool {
     match field.values() {
         Some(Values::Texts(_)) if field.dimension == Dimension::Metadata => false,
+        Some(Values::Texts(texts)) if field.dimension == Dimension::Namespace && texts.stars => {
+            each_text(&texts, |value| {
+                if let Some(value) = without_stars(value, exact) {
+                    visit(value);
+                }
+            });
+            true
+        }
         Some(Values::Texts(texts)) => {
             each_text(&texts, visit);
             true
@@ -138,6 +146,21 @@ fn template_value(template: &str) -> Value<'_> {
         }
         _ => Value::First(prefix.as_bytes()),
     }
+}
+
+/// What every text begins or ends with that fits a value when its stars stand for anything; `None` when it
+/// has stars and only what fits as a whole is wanted.
+fn without_stars(value: Value<'_>, exact: bool) -> Option<Value<'_>> {
+    let star = |text: &[u8]| text.iter().position(|byte| *byte == b'*');
+    let is_star = |byte: &u8| *byte == b'*';
+    let part = match value {
+        Value::All(text, []) | Value::First(text) if star(text).is_some() => {
+            Value::First(text.split(is_star).next()?)
+        }
+        Value::Last(text) if star(text).is_some() => Value::Last(text.rsplit(is_star).next()?),
+        value => return Some(value),
+    };
+    (!exact).then_some(part)
 }
 
 fn each_text<'a>(texts: &Texts<'a>, mut visit: impl FnMut(Value<'a>)) {

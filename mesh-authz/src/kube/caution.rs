@@ -18,8 +18,11 @@ pub enum Caution {
         /// The value.
         found: Box<str>,
     },
-    /// A `*` that is neither first nor last is compared as it is, and no namespace has one.
-    #[error("a '*' inside of a namespace is an ordinary character here, which no namespace has")]
+    /// A `*` that is neither first nor last means one thing at Envoy and another at ztunnel.
+    #[error(
+        "a '*' inside of a namespace stands for any characters where requests are seen, and at a node \
+         proxy for itself, which no namespace has"
+    )]
     InnerWildcard,
     /// Mutual TLS between proxies cannot be switched off.
     #[error("DISABLE means PERMISSIVE: what arrives by HBONE is mutual TLS in any case")]

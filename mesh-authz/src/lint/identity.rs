@@ -10,7 +10,7 @@ use crate::kube::ActionWord;
 pub(super) fn lint(mesh: &Inventory, policy: &Policy, found: &mut Vec<Lint>) {
     let from = &policy.read.provenance;
     if policy.object.spec.action == ActionWord::Allow {
-        for (field, values) in policy.rules() {
+        for (field, values) in policy.ways() {
             open(mesh, policy, &field, &values, found);
         }
     }
@@ -61,7 +61,7 @@ pub(super) fn lint(mesh: &Inventory, policy: &Policy, found: &mut Vec<Lint>) {
     }
 }
 
-/// ALLOW rules that those satisfy who show nothing.
+/// Ways in which ALLOW rules match that those satisfy who show nothing.
 fn open(
     mesh: &Inventory,
     policy: &Policy,

@@ -94,25 +94,28 @@ fn not_a_pattern(what: What<'_>, value: &str) -> Option<String> {
     let inner = value
         .get(1..value.len().saturating_sub(1))
         .unwrap_or_default();
-    let looks =
-        if value == "**" || (value.len() > 2 && value.starts_with('*') && value.ends_with('*')) {
-            "only one `*`, at the beginning or at the end, is a wildcard"
-        } else if inner.contains('*') && what != What::RequestPrincipal {
-            "a `*` inside is compared as it is"
-        } else if value.starts_with('^')
-            || value.ends_with('$')
-            || value.contains(".+")
-            || value.contains("\\.")
-        {
-            "regular expressions are compared as they are"
-        } else if what != What::Path
-            && !matches!(what, What::Header(_) | What::Claim)
-            && value.contains('?')
-        {
-            "a `?` is compared as it is"
-        } else {
-            return None;
-        };
+    let looks = if value == "**"
+        || (value.len() > 2 && value.starts_with('*') && value.ends_with('*'))
+    {
+        "only one `*`, at the beginning or at the end, is a wildcard"
+    } else if inner.contains('*') && what == What::Namespace {
+        "a `*` inside is a wildcard where requests are seen, and compared as it is at a node proxy"
+    } else if inner.contains('*') && what != What::RequestPrincipal {
+        "a `*` inside is compared as it is"
+    } else if value.starts_with('^')
+        || value.ends_with('$')
+        || value.contains(".+")
+        || value.contains("\\.")
+    {
+        "regular expressions are compared as they are"
+    } else if what != What::Path
+        && !matches!(what, What::Header(_) | What::Claim)
+        && value.contains('?')
+    {
+        "a `?` is compared as it is"
+    } else {
+        return None;
+    };
     Some(format!("{value:?}: {looks}"))
 }
 

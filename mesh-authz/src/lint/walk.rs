@@ -90,6 +90,24 @@ impl Policy {
         let rules = self.object.spec.rules.iter().flatten().enumerate();
         rules.map(|(at, rule)| (format!("spec.rules[{at}]"), of_rule(rule, at)))
     }
+
+    /// The ways in which each rule can match as far as the source is concerned, with the lists of values
+    /// of each: one for each source, or one where the rule has none.
+    pub(super) fn ways(&self) -> Vec<(String, Vec<Values<'_>>)> {
+        let mut ways = Vec::new();
+        for (at, rule) in self.object.spec.rules.iter().flatten().enumerate() {
+            let field = format!("spec.rules[{at}]");
+            let sources = rule.from.as_ref().map_or(0, Vec::len).max(1);
+            for source in 0..sources {
+                let own = format!("{field}.from[{source}].");
+                let any = format!("{field}.from[");
+                let mut values = of_rule(rule, at);
+                values.retain(|one| !one.field.starts_with(&any) || one.field.starts_with(&own));
+                ways.push((field.clone(), values));
+            }
+        }
+        ways
+    }
 }
 
 fn of_rule(rule: &Rule, at: usize) -> Vec<Values<'_>> {

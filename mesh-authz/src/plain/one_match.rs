@@ -11,7 +11,7 @@ use crate::request::Request;
 use crate::spec::{MatchSpec, StringMatch, TemplateCharset};
 
 pub(super) fn truth(one: &MatchSpec, facts: &PlainFacts<'_>, allows: bool) -> PlainTruth {
-    if *one == MatchSpec::default() || !connection_fits(one, facts.connection) {
+    if *one == MatchSpec::default() || !connection_fits(one, facts) {
         return PlainTruth::False;
     }
     let fits = match facts.request {
@@ -34,7 +34,8 @@ fn asks_for_request(one: &MatchSpec) -> bool {
         || !(one.headers.is_empty() && one.claims.is_empty() && one.metadata.is_empty())
 }
 
-fn connection_fits(one: &MatchSpec, connection: &Connection<'_>) -> bool {
+fn connection_fits(one: &MatchSpec, facts: &PlainFacts<'_>) -> bool {
+    let connection: &Connection<'_> = facts.connection;
     let identity = connection.identity;
     let text = |wanted: &StringMatch, text: Option<&str>| text.is_some_and(|t| wanted.matches(t));
     let namespace = identity.map(|id| id.namespace().as_str());
@@ -44,7 +45,12 @@ fn connection_fits(one: &MatchSpec, connection: &Connection<'_>) -> bool {
     let port = connection.destination.port();
     let remote = connection.remote;
     field(&one.namespaces, &one.not_namespaces, |wanted| {
+        let wildcards = facts.semantics.namespace_wildcards;
         text(wanted, namespace)
+            || wildcards
+                && namespace.is_some_and(|text| {
+                    !text.is_empty() && wildcard(wanted.to_string().as_bytes(), text.as_bytes())
+                })
     }) && field(&one.trust_domains, &one.not_trust_domains, |wanted| {
         text(wanted, domain)
     }) && field(&one.principals, &one.not_principals, |wanted| {
@@ -188,6 +194,17 @@ fn header(
         let elements = wide && facts.semantics.header_elements;
         fits(&line) || elements && line.split(',').any(|element| fits(&trim(element)))
     })
+}
+
+/// Whether a text fits a pattern in which each `*` stands for anything.
+fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], text) => text.is_empty(),
+        ([b'*', rest @ ..], [_, others @ ..]) => wildcard(rest, text) || wildcard(pattern, others),
+        ([b'*', rest @ ..], []) => wildcard(rest, text),
+        ([one, rest @ ..], [first, others @ ..]) => one == first && wildcard(rest, others),
+        (_, []) => false,
+    }
 }
 
 fn principal(id: &SpiffeId) -> String {

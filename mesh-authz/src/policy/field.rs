@@ -129,7 +129,10 @@ impl<'a> Field<'a> {
         let fits = |text: &[u8]| texts.fit(text, false);
         let one = |text: Option<&[u8]>| text.is_some_and(fits);
         match self.dimension {
-            Dimension::Namespace => one(facts.namespace()),
+            Dimension::Namespace => facts.namespace().is_some_and(|text| {
+                let wildcards = facts.semantics.namespace_wildcards;
+                fits(text) || wildcards && texts.fit_with_wildcards(text)
+            }),
             Dimension::TrustDomain => one(facts.trust_domain()),
             Dimension::Principal => one(facts.principal()),
             Dimension::Sni => one(facts.connection.sni.map(str::as_bytes)),

@@ -12,6 +12,8 @@ use crate::spec::{RequestPrincipalMatch, ServiceAccountMatch, StringMatch};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Texts<'a> {
     pub(crate) presence: bool,
+    /// Whether a value has a `*` inside.
+    pub(crate) stars: bool,
     /// In order; no prefix begins one.
     pub(crate) exact: List<'a>,
     /// In order; none begins another.
@@ -44,15 +46,21 @@ impl<'a> Texts<'a> {
             suffixes = Vec::new();
         }
         exact.retain(|text| !presence && !is_begun(text, &prefixes));
-        writer.byte(u8::from(presence));
+        let lists = [&exact, &prefixes, &suffixes];
+        let stars = lists
+            .iter()
+            .any(|list| list.iter().any(|text| text.contains(&b'*')));
+        writer.byte(u8::from(presence) | u8::from(stars) << 1);
         for list in [exact, prefixes, suffixes] {
             List::write(writer, &list);
         }
     }
 
     pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let flags = reader.byte()?;
         Some(Self {
-            presence: reader.byte()? == 1,
+            presence: flags & 1 != 0,
+            stars: flags & 2 != 0,
             exact: List::read(reader)?,
             prefixes: List::read(reader)?,
             suffixes: List::read(reader)?,
@@ -76,6 +84,15 @@ impl<'a> Texts<'a> {
             )
     }
 
+    /// Whether one fits when each `*` inside stands for anything.
+    pub(super) fn fit_with_wildcards(&self, text: &[u8]) -> bool {
+        let fits = |ends| move |one: &[u8]| pieces_fit(one, text, ends);
+        self.stars
+            && (self.exact.iter().any(fits((true, true)))
+                || self.prefixes.iter().any(fits((true, false)))
+                || self.suffixes.iter().any(fits((false, true))))
+    }
+
     pub(crate) fn to_spec(self) -> Vec<StringMatch> {
         let presence = self.presence.then_some(StringMatch::Presence);
         let exact = self.exact.iter().map(|t| StringMatch::Exact(name(t)));
@@ -84,6 +101,30 @@ impl<'a> Texts<'a> {
         let all = presence.into_iter().chain(exact);
         all.chain(prefixes).chain(suffixes).collect()
     }
+}
+
+/// Whether the pieces between the stars of a pattern are in a text, one behind the other; the first and
+/// the last at its ends where these count.
+fn pieces_fit(pattern: &[u8], text: &[u8], (start, end): (bool, bool)) -> bool {
+    let mut pieces = pattern.split(|byte| *byte == b'*').peekable();
+    let mut rest = text;
+    let mut first = start;
+    while let Some(piece) = pieces.next() {
+        if end && pieces.peek().is_none() {
+            return rest.ends_with(piece) && (!first || rest.starts_with(piece));
+        }
+        let at = if std::mem::take(&mut first) {
+            rest.starts_with(piece).then_some(0)
+        } else {
+            (0..=rest.len()).find(|at| rest.get(*at..).is_some_and(|it| it.starts_with(piece)))
+        };
+        let behind = at.and_then(|at| rest.get(at + piece.len()..));
+        let Some(behind) = behind else {
+            return false;
+        };
+        rest = behind;
+    }
+    true
 }
 
 /// Whether one of the prefixes, which are in order and of which none begins another, begins a text.

@@ -91,7 +91,8 @@ pub struct ClauseSpec {
     reason = "plain data from a configuration source"
 )]
 pub struct MatchSpec {
-    /// Namespace of the peer's identity.
+    /// Namespace of the peer's identity. A `*` inside of a value stands for any characters, where
+    /// [`Semantics::namespace_wildcards`](crate::Semantics::namespace_wildcards) says so.
     pub namespaces: Vec<StringMatch>,
     /// Namespaces that do not match.
     pub not_namespaces: Vec<StringMatch>,

@@ -71,6 +71,32 @@ fn what_is_left_out_does_not_hide_the_numbers_of_the_other_rules() {
     assert!(project(Profile::Compat, unsent).rules.is_empty());
 }
 
+/// S9: Istio ignores an authorizer that is asked by HTTP where there is only TCP. Here no kind of authorizer is
+/// ignored: a connection that a CUSTOM rule is about waits for a request, and at a node proxy it is denied.
+#[test]
+fn tcp_that_an_authorizer_guards_is_never_let_through_unasked() {
+    let about_port = |port: &str| {
+        json!({ "action": "CUSTOM", "provider": { "name": "by-http" },
+                "rules": [{ "to": [{ "operation": { "ports": [port] } }] }] })
+    };
+    for (port, guarded) in [("80", true), ("81", false)] {
+        let left = project(Profile::Strict, about_port(port));
+        assert_eq!(passes(&left), !guarded, "{port}");
+        let store = PolicyStore::new();
+        let whole = accepted(about_port(port)).policy;
+        assert_eq!(store.apply(vec![Update::Upsert(whole)]).rejected, []);
+        let here = Workload::new(WorkloadSpec {
+            namespace: "foo".into(),
+            ..WorkloadSpec::default()
+        });
+        let from = "10.0.0.1".parse().unwrap();
+        let connection = Connection::new(from, None, "10.0.0.2:80".parse().unwrap());
+        let index = store.index();
+        let allowed = matches!(index.decide(&here, &connection).verdict, Verdict::Allow(_));
+        assert_eq!(allowed, !guarded, "{port}");
+    }
+}
+
 /// The table of what ztunnel does with a policy about requests, and what we do: does a connection
 /// from `a` to port 80 pass, and how exact is it.
 #[test]

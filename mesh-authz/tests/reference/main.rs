@@ -15,6 +15,7 @@ mod cases;
 mod corpus;
 mod elsewhere;
 mod evaluator;
+mod flips;
 mod laws;
 mod peers;
 mod product;

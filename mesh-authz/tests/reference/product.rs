@@ -40,7 +40,7 @@ pub(crate) fn ask(question: &Question, expected: &Expected) -> Option<Answer> {
 }
 
 /// Reads and checks all documents.
-fn accept(question: &Question) -> Result<Vec<Authorization>, String> {
+pub(crate) fn accept(question: &Question) -> Result<Vec<Authorization>, String> {
     let settings = settings(&question.mesh);
     let each = question
         .policies
@@ -68,7 +68,10 @@ fn accept_one(document: &Value, settings: &Settings) -> Result<Authorization, St
 }
 
 /// What of the policies is in force where the question is asked, and the names that select it.
-fn in_force(question: &Question, accepted: &[Authorization]) -> (Vec<PolicySpec>, Vec<Name>) {
+pub(crate) fn in_force(
+    question: &Question,
+    accepted: &[Authorization],
+) -> (Vec<PolicySpec>, Vec<Name>) {
     let Question {
         mesh, target, view, ..
     } = question;
@@ -116,6 +119,10 @@ fn decide(question: &Question, accepted: &[Authorization]) -> Answer {
     let semantics = match mesh.profile {
         Profile::Compat => Semantics::compat(),
         Profile::Strict => Semantics::strict(),
+    };
+    let semantics = match view {
+        View::Ztunnel => semantics.at_node_proxy(),
+        _ => semantics,
     };
     let store = PolicyStore::with_semantics(Limits::default(), semantics);
     let applied = store.apply(specs.iter().cloned().map(Update::Upsert).collect());
@@ -168,7 +175,7 @@ fn decide(question: &Question, accepted: &[Authorization]) -> Answer {
 }
 
 /// A request in the form in which the product takes it.
-struct Sent {
+pub(crate) struct Sent {
     target: Option<Target<'static>>,
     headers: HeaderMap,
     claims: Option<VerifiedClaims>,
@@ -176,7 +183,7 @@ struct Sent {
 }
 
 impl Sent {
-    fn new(req: &Req) -> Self {
+    pub(crate) fn new(req: &Req) -> Self {
         let target = req.path.as_ref().map(|path| {
             let query = req
                 .query
@@ -203,7 +210,7 @@ impl Sent {
         }
     }
 
-    fn request<'a>(&'a self, req: &'a Req) -> Request<'a> {
+    pub(crate) fn request<'a>(&'a self, req: &'a Req) -> Request<'a> {
         let mut request =
             Request::new(&req.method, &req.host, &self.headers).with_metadata(&self.noted);
         if let Some(target) = &self.target {
@@ -266,13 +273,13 @@ fn name(rule: RuleRef<'_>) -> RuleName {
     )
 }
 
-fn identity(conn: &Conn) -> Option<SpiffeId> {
+pub(crate) fn identity(conn: &Conn) -> Option<SpiffeId> {
     conn.identity
         .as_ref()
         .map(|text| format!("spiffe://{text}").parse().unwrap())
 }
 
-fn connection<'a>(conn: &'a Conn, identity: Option<&'a SpiffeId>) -> Connection<'a> {
+pub(crate) fn connection<'a>(conn: &'a Conn, identity: Option<&'a SpiffeId>) -> Connection<'a> {
     let mut connection = Connection::new(conn.source, identity, conn.destination);
     if let Some(remote) = conn.remote {
         connection = connection.with_remote(remote);

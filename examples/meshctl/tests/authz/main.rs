@@ -472,3 +472,110 @@ fn rules_are_numbered_as_they_are_written() {
         (&json!("allow"), &json!(1))
     );
 }
+
+/// What a request and its caller have, by the field of a source or an operation that asks for it.
+const ATTRIBUTES: [(&str, [&str; 3]); 4] = [
+    ("methods", ["GET", "PUT", "POST"]),
+    ("paths", ["/a", "/b", "/c"]),
+    ("hosts", ["a.example", "b.example", "c.example"]),
+    ("namespaces", ["shop", "front", "bank"]),
+];
+
+/// Numbers that are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
+}
+
+/// A rule that asks for some of the attributes, or excludes values of them.
+fn some_rule(dice: &mut Dice) -> Value {
+    let mut rule = json!({});
+    for (field, values) in ATTRIBUTES {
+        let count = 1 + dice.below(2);
+        let start = dice.below(3);
+        let list: Vec<_> = (0..count).map(|at| values[(start + at) % 3]).collect();
+        let name = match dice.below(4) {
+            0 => format!("not{}{}", field[..1].to_uppercase(), &field[1..]),
+            1 | 2 => field.to_owned(),
+            _ => continue,
+        };
+        let (part, inner) = match field {
+            "namespaces" => ("from", "source"),
+            _ => ("to", "operation"),
+        };
+        rule[part][0][inner][name.as_str()] = json!(list);
+    }
+    rule
+}
+
+fn question_of(has: &[&str; 4]) -> Value {
+    let [method, path, host, namespace] = has;
+    let mut question = l7(json!({ "method": method, "host": host, "path": path }));
+    question["source"]["identity"] = format!("spiffe://cluster.local/ns/{namespace}/sa/x").into();
+    question
+}
+
+/// P13: the condition that explain reports alone keeps a request out, and meeting it lets it pass.
+#[test]
+fn meeting_the_one_condition_that_explain_reports_turns_the_answer() {
+    let mut dice = Dice(7);
+    let mut turned = 0;
+    for case in 0..60 {
+        let rules: Vec<_> = (0..=dice.below(3)).map(|_| some_rule(&mut dice)).collect();
+        let rules: Vec<_> = rules
+            .into_iter()
+            .filter(|rule| *rule != json!({}))
+            .collect();
+        let dir = with_policy(
+            &format!("flip-{case}"),
+            &json!({ "rules": rules }).to_string(),
+        );
+        let mut has = ATTRIBUTES.map(|(_, values)| values[dice.below(3)]);
+        let words = ["authz", "explain", "--manifests", dir.to_str().unwrap()];
+        let words = [&words[..], &["--output", "json", "--request", "-"]].concat();
+        let told = meshctl(&words, &question_of(&has).to_string());
+        let explained: Value = serde_json::from_str(&told.out).unwrap();
+        let conditions = explained["nearest"]["conditions"].as_array();
+        assert_eq!(
+            told.code == 0,
+            explained["decision"] == "allow",
+            "{explained}"
+        );
+        let Some([condition]) = conditions.map(Vec::as_slice) else {
+            continue;
+        };
+        assert_eq!(told.code, 1, "{explained}");
+        let field = condition["field"]
+            .as_str()
+            .unwrap()
+            .rsplit('.')
+            .next()
+            .unwrap();
+        let about = |one: &&str| field.to_lowercase().ends_with(*one);
+        let at = ATTRIBUTES
+            .iter()
+            .position(|(name, _)| about(&name))
+            .unwrap();
+        assert_eq!(condition["found"], has[at]);
+        let expected = condition["expected"].as_str().unwrap();
+        let (listed, wanted) = match expected.strip_prefix("one of ") {
+            Some(list) => (list, true),
+            None => (expected.strip_prefix("none of ").unwrap(), false),
+        };
+        let fits = |value: &&&str| listed.split(", ").any(|one| one == **value) == wanted;
+        has[at] = ATTRIBUTES[at].1.iter().find(fits).unwrap();
+        let check = [&["authz", "check"], &words[2..4], &words[6..]].concat();
+        let answer = meshctl(&check, &question_of(&has).to_string());
+        assert_eq!(answer.code, 0, "{rules:?} {condition}: {}", answer.out);
+        turned += 1;
+    }
+    println!("{turned} answers turned");
+    assert!(turned > 15, "{turned}");
+}

@@ -88,7 +88,7 @@ impl Conversion<'_> {
         }
     }
 
-    /// A `*` inside of a namespace fits nothing, as no namespace has one.
+    /// A `*` inside of a namespace means one thing at Envoy and another at ztunnel.
     pub(super) fn inner_wildcards(&mut self, namespaces: &[String], at: &Path<'_>) {
         for (index, namespace) in namespaces.iter().enumerate() {
             let rest = namespace

@@ -231,7 +231,7 @@ impl<'a> Test<'a> {
                 .any(|value| identity.is_some_and(|id| fits(value.as_bytes(), id.as_bytes()))),
             Attribute::Namespace => {
                 let namespace = identity.map(|id| parts(id).1);
-                if view == View::Ztunnel || view == View::Connection {
+                if view == View::Ztunnel {
                     plain(namespace)
                 } else {
                     namespace.is_some_and(|text| {
