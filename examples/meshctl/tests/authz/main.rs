@@ -558,11 +558,8 @@ fn meeting_the_one_condition_that_explain_reports_turns_the_answer() {
             .rsplit('.')
             .next()
             .unwrap();
-        let about = |one: &&str| field.to_lowercase().ends_with(*one);
-        let at = ATTRIBUTES
-            .iter()
-            .position(|(name, _)| about(&name))
-            .unwrap();
+        let about = |one: &str| field.to_lowercase().ends_with(one);
+        let at = ATTRIBUTES.iter().position(|(name, _)| about(name)).unwrap();
         assert_eq!(condition["found"], has[at]);
         let expected = condition["expected"].as_str().unwrap();
         let (listed, wanted) = match expected.strip_prefix("one of ") {
