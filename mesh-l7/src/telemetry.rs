@@ -39,6 +39,7 @@
 //! # Ok::<(), Infallible>(())
 //! ```
 
+mod access_log;
 mod end;
 mod grpc;
 mod labels;
@@ -49,6 +50,10 @@ mod sink;
 mod watched;
 mod workloads;
 
+pub use access_log::{
+    AccessLog, BadFormat, Format, FormatProblem, LogCounters, LogWriter, Redaction, Sampling,
+    Surroundings,
+};
 pub use layer::{ResponseFuture, Telemetry, TelemetryLayer};
 pub use metrics::{Metrics, MetricsSettings};
 pub use sink::{Needs, Sink};

@@ -6,6 +6,8 @@
     clippy::unwrap_used
 )]
 
+#[path = "telemetry/access_log.rs"]
+mod access_log;
 #[path = "telemetry/follow.rs"]
 mod follow;
 #[path = "telemetry/metrics.rs"]
