@@ -66,6 +66,24 @@ impl TraceParent {
         read(value).ok_or(InvalidTraceParent)
     }
 
+    /// A place in a trace, not sampled; `None` when an id is zero.
+    #[must_use]
+    pub fn new(trace_id: [u8; 16], parent_id: [u8; 8]) -> Option<Self> {
+        let valid = trace_id != [0; 16] && parent_id != [0; 8];
+        valid.then_some(Self {
+            trace_id,
+            parent_id,
+            flags: 0,
+        })
+    }
+
+    /// The same place, with another decision about recording the trace.
+    #[must_use]
+    pub fn with_sampled(mut self, sampled: bool) -> Self {
+        self.flags = self.flags & !1 | u8::from(sampled);
+        self
+    }
+
     /// Another place in the same trace.
     #[must_use]
     pub fn child(&self, random: &mut (impl Random + ?Sized)) -> Self {

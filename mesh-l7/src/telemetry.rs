@@ -47,6 +47,7 @@ mod layer;
 mod metrics;
 mod place;
 mod sink;
+mod trace;
 mod watched;
 mod workloads;
 
@@ -57,4 +58,5 @@ pub use access_log::{
 pub use layer::{ResponseFuture, Telemetry, TelemetryLayer};
 pub use metrics::{Metrics, MetricsSettings};
 pub use sink::{Needs, Sink};
+pub use trace::{B3, B3Ids, Decision, InvalidB3, TraceFormats, TracePlace, TraceSettings};
 pub use workloads::{MeshWorkloads, Workloads};

@@ -114,3 +114,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ids_from_elsewhere_are_a_place_unless_one_is_zero() {
+    let place = TraceParent::new([7; 16], [9; 8]).unwrap();
+    let text = format!("00-{}-{}-00", "07".repeat(16), "09".repeat(8));
+    assert_eq!(place.to_string(), text);
+    assert_eq!(TraceParent::new([0; 16], [9; 8]), None);
+    assert_eq!(TraceParent::new([7; 16], [0; 8]), None);
+}
+
+#[test]
+fn a_decision_changes_no_other_flag() {
+    let text = |flags| format!("00-{}-{}-{flags}", "07".repeat(16), "09".repeat(8));
+    let place: TraceParent = text("03").parse().unwrap();
+    assert_eq!(place.with_sampled(false).to_string(), text("02"));
+    assert_eq!(place.with_sampled(false).with_sampled(true), place);
+}

@@ -10,12 +10,14 @@ use std::time::Instant;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
+use mesh_core::random::ThreadRandom;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::grpc;
 use super::sink::{Needs, Sink};
+use super::trace::TraceSettings;
 use super::watched::{Side, Watched};
 use super::workloads::Workloads;
 use crate::body::Body;
@@ -29,6 +31,7 @@ use crate::record::{Captured, Entry, Flags, Observer, Open, Record, RequestHead,
 ///   nobody that is known.
 /// - Bytes of both bodies and messages of gRPC are counted as they pass; gRPC's status is taken from the
 ///   trailers, or from the head of a response that is nothing else.
+/// - The request goes on with this proxy's place in its trace: [`TraceSettings`].
 /// - Where the service's future is dropped before it answers, or the response's body before its end, the
 ///   client is gone: flag `DC`.
 /// - A response to HEAD, and one with status 1xx, 204 or 304, is complete with its head. Whoever turns a
@@ -56,20 +59,28 @@ struct Shared {
     sink: Arc<dyn Sink>,
     needs: Arc<Needs>,
     workloads: Option<Arc<dyn Workloads>>,
+    trace: TraceSettings,
 }
 
 impl TelemetryLayer {
     /// Gives records to a sink.
     pub fn new(sink: Arc<dyn Sink>) -> Self {
         let needs = Arc::new(sink.needs());
-        let workloads = None;
         Self {
             shared: Arc::new(Shared {
                 sink,
                 needs,
-                workloads,
+                workloads: None,
+                trace: TraceSettings::default(),
             }),
         }
+    }
+
+    /// What is done about traces.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceSettings) -> Self {
+        Arc::make_mut(&mut self.shared).trace = trace;
+        self
     }
 
     /// Looks up there who the two ends are, where records do not say it.
@@ -123,6 +134,8 @@ impl Shared {
             }
         };
         let head = RequestHead::of(&request, &self.needs.request_headers);
+        // After the head, which is kept as it came.
+        let trace = self.trace.pass_on(request.headers_mut(), &mut ThreadRandom);
         let grpc = grpc::is_grpc(request.headers());
         let downstream = Downstream::of(request.extensions()).cloned();
         let no_body = request.body().is_end_stream();
@@ -130,6 +143,7 @@ impl Shared {
         record.note(|entry| {
             entry.request = Some(head);
             entry.grpc = grpc;
+            entry.trace = trace;
             entry.downstream = downstream;
             if no_body {
                 entry.received = Some(entry.start.elapsed());

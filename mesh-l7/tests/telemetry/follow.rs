@@ -246,3 +246,26 @@ fn headers_and_trailers_are_kept_where_a_sink_wants_them() {
     );
     assert_eq!(response.trailers.value(&"y".parse().unwrap()), None);
 }
+
+#[test]
+fn a_request_goes_on_with_a_place_in_its_trace() {
+    let kept = Arc::new(Kept::default());
+    let seen = Arc::new(parking_lot::Mutex::new(String::new()));
+    let (to, layer) = (seen.clone(), TelemetryLayer::new(kept.clone()));
+    let mut service = layer.layer(Answer(move |request: Request<Body>| {
+        *to.lock() = request.headers()["traceparent"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        std::future::ready(ok(Body::empty()))
+    }));
+    let came = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = Request::get("/").header("traceparent", came);
+    let request = request.body(Body::empty()).unwrap();
+    drop(tokio_test::block_on(service.call(request)).unwrap());
+    let seen = seen.lock();
+    assert_eq!(kept.one().trace.unwrap().to_string(), *seen);
+    assert_ne!(*seen, came);
+    assert_eq!(seen[..35], came[..35], "the same trace");
+    assert!(seen.ends_with("-01"));
+}

@@ -2,7 +2,7 @@
 
 use super::json;
 use super::operator::Operator;
-use super::part::{Part, compile};
+use super::part::{Key, Part, compile};
 use super::problem::{BadFormat, Surroundings};
 use super::text;
 use super::value::Context;
@@ -87,7 +87,7 @@ pub struct Format(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Text(Box<[Part]>),
-    Json(Box<[(Box<str>, Box<[Part]>)]>),
+    Json(Box<[Key]>),
 }
 
 impl Format {

@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 
-use super::part::Part;
+use super::part::{Key, Part};
 use super::text;
 use super::value::{Context, Value};
 
 /// Writes an object and the end of the line.
-pub(super) fn write(keys: &[(Box<str>, Box<[Part]>)], context: &Context<'_>, to: &mut Vec<u8>) {
+pub(super) fn write(keys: &[Key], context: &Context<'_>, to: &mut Vec<u8>) {
     to.push(b'{');
     for (place, (key, parts)) in keys.iter().enumerate() {
         if place > 0 {

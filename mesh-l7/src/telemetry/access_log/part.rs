@@ -11,6 +11,9 @@ pub(super) enum Part {
     Value(Operator, Option<usize>),
 }
 
+/// A key of a JSON object, and the format of its value.
+pub(super) type Key = (Box<str>, Box<[Part]>);
+
 /// Reads a format string.
 pub(super) fn compile(format: &str, around: &Surroundings) -> Result<Box<[Part]>, BadFormat> {
     let mut parts = Vec::new();
