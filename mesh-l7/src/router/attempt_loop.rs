@@ -169,8 +169,8 @@ where
         let retries = self.rule.retry.as_ref().map_or(0, |policy| policy.retries);
         let limit = self.rule.timeouts.attempt.filter(|limit| !limit.is_zero());
         self.limits.attempt = limit.map(|limit| now + limit);
-        let mut request = outgoing.next(self.attempts > retries);
-        let headers = request.headers_mut();
+        // Before they are cloned: a clone has no room for more.
+        let headers = &mut outgoing.parts.headers;
         headers.insert(ATTEMPT_COUNT, number::value(self.attempts.into()));
         let end = [self.limits.attempt, self.limits.total.map(|total| total.at)];
         if let Some(end) = end.into_iter().flatten().min() {
@@ -184,6 +184,7 @@ where
         {
             headers.insert(GRPC_TIMEOUT, left);
         }
+        let request = outgoing.next(self.attempts > retries);
         self.record.note(|entry| {
             entry.attempts = self.attempts;
             entry.host = Some(host.spec().key.clone());

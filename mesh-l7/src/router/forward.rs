@@ -25,7 +25,6 @@ use crate::matching::{Head, PathMatch};
 use crate::record::{Flags, Record};
 use crate::reply::{Form, Reply, http_status};
 use crate::route::{Action, Backend, BackendTarget, DirectResponse, Rule};
-use crate::target::ServiceTarget;
 use crate::upstream::{Upstream, Upstreams};
 
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
@@ -259,11 +258,11 @@ fn upstream<E, U: Upstreams<E>>(
     };
     record.note(|entry| entry.target = Some(target.clone()));
     let found = shared.upstreams.upstream(target);
-    found.ok_or_else(|| no_cluster(rule, target))
+    found.ok_or_else(|| no_cluster(rule))
 }
 
 /// The Gateway API wants 500 for a backend that does not exist; Envoy answers 503.
-fn no_cluster(rule: &Rule, _target: &ServiceTarget) -> Reply {
+fn no_cluster(rule: &Rule) -> Reply {
     let status = match rule.origin.kind {
         "HTTPRoute" | "GRPCRoute" => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::SERVICE_UNAVAILABLE,
