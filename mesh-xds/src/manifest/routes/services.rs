@@ -56,6 +56,14 @@ impl<'a> Services<'a> {
         self.mesh.services.get(&key)
     }
 
+    /// The namespace of the waypoint that a service uses.
+    pub(super) fn waypoint_namespace(&self, service: &ServiceSpec) -> Option<&'a Name> {
+        let used = service.waypoint.as_ref()?;
+        let mut waypoints = self.mesh.waypoints.iter();
+        let found = waypoints.find(|(_, address)| *address == used);
+        found.map(|((namespace, _), _)| namespace)
+    }
+
     /// A service by its host name: of several, that of the namespace, else the first.
     fn named(&self, namespace: &str, host: &str) -> Option<&'a ServiceSpec> {
         let services = self.by_host.get(&Name::from(host))?;

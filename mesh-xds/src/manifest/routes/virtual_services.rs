@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use mesh_core::model::{GatewayDestination, ServiceSpec};
-use mesh_core::name::Name;
+use mesh_core::model::ServiceSpec;
 use mesh_l7::istio::{VirtualServiceSpec, compile_virtual_service};
 use mesh_l7::route::{HostMatch, HostTable};
 
@@ -77,9 +76,10 @@ impl<'s, 'a> VirtualServices<'s, 'a> {
 
     /// The oldest virtual service of the most specific host.
     fn chosen(&mut self, service: &ServiceSpec) -> Option<&'a VirtualService> {
+        let waypoint = self.services.waypoint_namespace(service);
         let counts = |object: &&&VirtualService| {
             let own = object.namespace();
-            let near = *own == service.namespace || Some(own) == waypoint_namespace(service);
+            let near = *own == service.namespace || waypoint == Some(own);
             near && hosts::is_exported(&object.spec.export_to, own, &service.namespace)
         };
         let of_host = |host: &HostMatch| -> Vec<&'a VirtualService> {
@@ -111,12 +111,4 @@ impl<'s, 'a> VirtualServices<'s, 'a> {
 fn is_for_mesh(spec: &VirtualServiceSpec) -> bool {
     let for_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|one| one == "mesh");
     for_mesh && !spec.http.is_empty()
-}
-
-/// The namespace of the waypoint that a service uses, where it is named.
-fn waypoint_namespace(service: &ServiceSpec) -> Option<&Name> {
-    match &service.waypoint.as_ref()?.destination {
-        GatewayDestination::Hostname(host) => Some(&host.namespace),
-        _ => None,
-    }
 }

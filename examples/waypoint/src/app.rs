@@ -1,0 +1,130 @@
+//! The process from its settings to its end.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_authz::jwt::{AddressGuard, HttpFetcher, RefreshPolicy, Refresher, drive};
+use mesh_core::clock::SystemClock;
+use mesh_core::drain::{self, Trigger};
+use mesh_core::identity::SpiffeId;
+use mesh_core::random::ThreadRandom;
+use mesh_core::tls::TlsContext;
+use mesh_hbone::server::HandshakeGate;
+use mesh_l7::telemetry::{MeshWorkloads, Metrics, MetricsSettings, TelemetryLayer};
+use mesh_l7::upstream::maintain;
+use process::env::Env;
+use process::logging::Log;
+use process::readiness::Readiness;
+use process::shutdown::{Shutdown, Signals};
+
+use crate::config::Settings;
+use crate::mesh::Mesh;
+use crate::workers::{Shared, Workers};
+use crate::{admin, certificates, manifests};
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Time for cut connections to say so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The exit status of a process that was interrupted, by convention 128 + SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// Runs the waypoint until it is asked to stop.
+///
+/// # Errors
+/// Why it could not start.
+pub(crate) fn run() -> Result<(), BoxError> {
+    let cpus = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let settings = Settings::from_env(&Env::of_process(), cpus)?;
+    let log = Log::start(settings.log_format, settings.log_filter.parse()?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(serve(settings, log.clone()));
+    runtime.shutdown_background();
+    log.flush();
+    result
+}
+
+async fn serve(settings: Settings, log: Log) -> Result<(), BoxError> {
+    let settings = Arc::new(settings);
+    let shutdown = Shutdown::new();
+    let signals = Signals::new()?;
+    let wish = shutdown.clone();
+    tokio::spawn(async move {
+        signals.follow(wish).await;
+        log.flush();
+        std::process::exit(INTERRUPTED);
+    });
+    let readiness = Readiness::default();
+    let proxy = readiness.wait_for("proxy");
+    let ready_server = admin::readiness(&settings.listen, readiness)?;
+    let mesh = Arc::new(Mesh::new(&settings));
+    let source = manifests::load(&settings, &mesh)?;
+    tokio::spawn(manifests::watch(source, settings.clone(), mesh.clone()));
+    let shared = shared(&settings, &mesh)?;
+    admin::administration(&settings.listen, &mesh)?;
+    admin::metrics(&settings.listen, &shared.metrics)?;
+    keep_up(&mesh);
+
+    let (trigger, drain) = drain::channel();
+    let workers = Workers::start(&shared, &drain)?;
+    drop((drain, proxy));
+    tracing::info!(workers = settings.workers, identity = %shared.identity, "serving");
+    let reason = shutdown.begun().await;
+    tracing::info!(reason, deadline = ?settings.drain_deadline, "draining");
+    ready_server.abort();
+    end(&trigger, settings.drain_deadline).await;
+    workers.stop();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Shared, BoxError> {
+    let own = &settings.workload;
+    let domain = settings.trust_domain.clone();
+    let workloads = MeshWorkloads::new(mesh.store.watch(), settings.network.clone());
+    let workloads = Arc::new(workloads);
+    let metrics = Arc::new(Metrics::new(MetricsSettings {
+        shards: settings.workers.get(),
+        workloads: Some(workloads.clone()),
+        ..MetricsSettings::default()
+    }));
+    Ok(Shared {
+        telemetry: TelemetryLayer::new(metrics.clone()).with_workloads(workloads),
+        identity: SpiffeId::new(domain, &own.namespace, &own.service_account)?,
+        certificates: certificates::start(settings)?,
+        tls: Arc::new(TlsContext::with_default_provider()?),
+        settings: settings.clone(),
+        mesh: mesh.clone(),
+        metrics,
+        gate: HandshakeGate::default(),
+    })
+}
+
+/// What is to be done from time to time: hosts that were taken out come back, keys of tokens are fetched.
+fn keep_up(mesh: &Arc<Mesh>) {
+    let upstreams = mesh.upstreams.clone();
+    tokio::spawn(maintain(move || upstreams.known()));
+    let keys = mesh.security.keys.clone();
+    let wake = keys.wake();
+    let refresher = Refresher::new(keys, RefreshPolicy::default(), Box::new(ThreadRandom));
+    let roots = rustls_native_certs::load_native_certs().certs;
+    let fetcher = Arc::new(HttpFetcher::new(AddressGuard::default(), roots));
+    tokio::spawn(drive(refresher, wake, fetcher, Arc::new(SystemClock)));
+}
+
+/// Takes nothing new, finishes what runs, and cuts what is left at the deadline.
+async fn end(trigger: &Trigger, deadline: Duration) {
+    trigger.drain();
+    if tokio::time::timeout(deadline, trigger.finished())
+        .await
+        .is_ok()
+    {
+        return tracing::info!("drained");
+    }
+    trigger.force();
+    let _ = tokio::time::timeout(LAST_WORDS, trigger.finished()).await;
+    tracing::warn!("drain deadline passed, connections were cut");
+}

@@ -1,0 +1,184 @@
+//! The settings of the process, read once from the environment.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mesh_core::identity::TrustDomain;
+use mesh_core::name::Name;
+use mesh_hbone::sock::wildcard;
+use mesh_xds::dev_ca::DevCa;
+use mesh_xds::manifest::POLL_INTERVAL;
+use process::env::{ConfigError, Env, wrong};
+use process::logging::LogFormat;
+
+/// Everything that can be set from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// `PROXY_WORKLOAD_INFO`, `namespace/name/service account` of the waypoint's own pod; else
+    /// `POD_NAMESPACE`, `POD_NAME` and `SERVICE_ACCOUNT`.
+    pub(crate) workload: WorkloadInfo,
+    /// `TRUST_DOMAIN`; default `cluster.local`.
+    pub(crate) trust_domain: TrustDomain,
+    /// `NETWORK`; default: the unnamed network.
+    pub(crate) network: Name,
+    /// `ISTIO_META_CLUSTER_ID`, else `CLUSTER_ID`; default `Kubernetes`.
+    pub(crate) cluster_id: Name,
+    /// `MESH_MANIFESTS`, looked at every `MESH_LOCAL_XDS_INTERVAL` (50 ms).
+    pub(crate) manifests: PathBuf,
+    pub(crate) interval: Duration,
+    /// `MESH_DEV_CA_DIR`, with `FAKE_CA=true`.
+    pub(crate) dev_ca: PathBuf,
+    pub(crate) listen: Listen,
+    /// `CONNECTION_TERMINATION_DEADLINE`; default 5 s.
+    pub(crate) drain_deadline: Duration,
+    /// `WAYPOINT_WORKER_THREADS`; default: the processors that there are.
+    pub(crate) workers: NonZeroUsize,
+    /// `LOG_FORMAT`: `plain` (default) or `json`.
+    pub(crate) log_format: LogFormat,
+    /// `RUST_LOG`; default `info`.
+    pub(crate) log_filter: String,
+}
+
+/// The waypoint's own pod.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct WorkloadInfo {
+    pub(crate) namespace: Name,
+    pub(crate) name: Name,
+    pub(crate) service_account: Name,
+}
+
+/// The addresses of all listeners: on `MESH_BIND_ADDRESS`, or on all addresses; administration on the loopback
+/// interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Listen {
+    /// `MESH_HBONE_PORT`; 15008. Node proxies are dialled at the same port.
+    pub(crate) hbone: SocketAddr,
+    /// `MESH_ADMIN_PORT`; 15000.
+    pub(crate) admin: SocketAddr,
+    /// `MESH_METRICS_PORT`; 15020.
+    pub(crate) metrics: SocketAddr,
+    /// `MESH_PROXY_METRICS_PORT`; 15090.
+    pub(crate) proxy_metrics: SocketAddr,
+    /// `MESH_READINESS_PORT`; 15021.
+    pub(crate) readiness: SocketAddr,
+}
+
+impl Settings {
+    /// Reads all settings, for a machine with `cpus` logical processors.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable and what was expected.
+    pub(crate) fn from_env(env: &Env, cpus: NonZeroUsize) -> Result<Self, ConfigError> {
+        let name = |variable| env.text(variable).map(Name::from);
+        let manifests = env.text("MESH_MANIFESTS").ok_or_else(|| {
+            refused("MESH_MANIFESTS is not set, expected a directory with manifests")
+        })?;
+        let interval = env.duration("MESH_LOCAL_XDS_INTERVAL", Duration::from_millis(1))?;
+        let trust_domain = env.text("TRUST_DOMAIN").unwrap_or("cluster.local");
+        let deadline = env.duration("CONNECTION_TERMINATION_DEADLINE", Duration::ZERO)?;
+        let format = env.read("LOG_FORMAT", |text| match text {
+            "plain" => Ok(LogFormat::Plain),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("plain or json".to_owned()),
+        })?;
+        Ok(Self {
+            workload: workload(env)?,
+            trust_domain: trust_domain.parse().map_err(|_| {
+                wrong(
+                    "TRUST_DOMAIN",
+                    trust_domain,
+                    "a trust domain such as cluster.local",
+                )
+            })?,
+            network: name("NETWORK").unwrap_or_default(),
+            cluster_id: name("ISTIO_META_CLUSTER_ID")
+                .or_else(|| name("CLUSTER_ID"))
+                .unwrap_or_else(|| "Kubernetes".into()),
+            manifests: manifests.into(),
+            interval: interval.unwrap_or(POLL_INTERVAL),
+            dev_ca: dev_ca(env)?,
+            listen: Listen::from_env(env)?,
+            drain_deadline: deadline.unwrap_or(Duration::from_secs(5)),
+            workers: env
+                .parse("WAYPOINT_WORKER_THREADS", "a number from 1")?
+                .unwrap_or(cpus),
+            log_format: format.unwrap_or_default(),
+            log_filter: env.text("RUST_LOG").unwrap_or("info").to_owned(),
+        })
+    }
+}
+
+impl Listen {
+    fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        let ipv6 = env.switch("IPV6_ENABLED")?.unwrap_or(true);
+        let bind: Option<IpAddr> = env.parse("MESH_BIND_ADDRESS", "an IP address")?;
+        let at = |variable, default| -> Result<SocketAddr, ConfigError> {
+            let port = env.port(variable, default)?;
+            Ok(match bind {
+                Some(ip) => SocketAddr::new(ip, port),
+                None => wildcard(port, ipv6),
+            })
+        };
+        let private = bind.filter(IpAddr::is_loopback);
+        let private = private.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        Ok(Self {
+            hbone: at("MESH_HBONE_PORT", 15008)?,
+            admin: SocketAddr::new(private, env.port("MESH_ADMIN_PORT", 15000)?),
+            metrics: at("MESH_METRICS_PORT", 15020)?,
+            proxy_metrics: at("MESH_PROXY_METRICS_PORT", 15090)?,
+            readiness: at("MESH_READINESS_PORT", 15021)?,
+        })
+    }
+}
+
+fn refused(text: &str) -> ConfigError {
+    ConfigError::Refused(text.to_owned())
+}
+
+fn workload(env: &Env) -> Result<WorkloadInfo, ConfigError> {
+    let expected = "PROXY_WORKLOAD_INFO is not set, expected namespace/name/service-account";
+    let parts: Option<[Name; 3]> = match env.text("PROXY_WORKLOAD_INFO") {
+        Some(text) => {
+            let parts: Vec<Name> = text.split('/').map(Name::from).collect();
+            let parts = <[Name; 3]>::try_from(parts).ok();
+            let filled = parts.filter(|parts| parts.iter().all(|part| !part.is_empty()));
+            let read = filled.ok_or_else(|| {
+                wrong(
+                    "PROXY_WORKLOAD_INFO",
+                    text,
+                    "namespace/name/service-account",
+                )
+            })?;
+            Some(read)
+        }
+        None => ["POD_NAMESPACE", "POD_NAME", "SERVICE_ACCOUNT"]
+            .map(|variable| env.text(variable).map(Name::from))
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .and_then(|parts| parts.try_into().ok()),
+    };
+    let [namespace, name, service_account] = parts.ok_or_else(|| refused(expected))?;
+    Ok(WorkloadInfo {
+        namespace,
+        name,
+        service_account,
+    })
+}
+
+fn dev_ca(env: &Env) -> Result<PathBuf, ConfigError> {
+    if env.switch("FAKE_CA")? != Some(true) {
+        return Err(refused(
+            "FAKE_CA is not true: certificates of a control plane are not available yet, set FAKE_CA=true to \
+             use the built-in authority for development",
+        ));
+    }
+    let default = || DevCa::default_directory(|name| env.text(name).map(Into::into));
+    env.text("MESH_DEV_CA_DIR")
+        .map(PathBuf::from)
+        .or_else(default)
+        .ok_or_else(|| {
+            refused("no directory for the development CA: set MESH_DEV_CA_DIR to a private one")
+        })
+}

@@ -1,0 +1,50 @@
+//! The directory of manifests, read and watched.
+
+use std::sync::Arc;
+
+use mesh_xds::manifest::{ManifestSource, MeshOptions, Problem, Report, RouteOptions};
+
+use crate::config::Settings;
+use crate::mesh::Mesh;
+
+/// Reads the directory for the first time; it is then to be watched.
+///
+/// # Errors
+/// [`Problem`] when the directory is not there, or has a file or a policy that is not right.
+pub(crate) fn load(settings: &Settings, mesh: &Mesh) -> Result<ManifestSource, Problem> {
+    let mut options = MeshOptions::new(settings.trust_domain.clone());
+    options.cluster_id = settings.cluster_id.clone();
+    options.network = settings.network.clone();
+    let routes = RouteOptions::new(settings.workload.namespace.clone());
+    let mut source = ManifestSource::new(&settings.manifests, options, mesh.store.clone())
+        .routes(routes)
+        .interval(settings.interval);
+    let report = source.first_look()?;
+    take(settings, mesh, &report);
+    Ok(source)
+}
+
+/// Keeps what is known up to date until the process ends.
+pub(crate) async fn watch(source: ManifestSource, settings: Arc<Settings>, mesh: Arc<Mesh>) {
+    source
+        .watch(move |report| take(&settings, &mesh, &report))
+        .await;
+}
+
+fn take(settings: &Settings, mesh: &Mesh, report: &Report) {
+    mesh.take(settings, report);
+    for problem in &report.rejected {
+        tracing::error!(%problem, "manifest not accepted, the last good state stays in force");
+    }
+    for note in &report.notes {
+        tracing::warn!(%note, "manifest accepted with a note");
+    }
+    let routing = report.routing.as_ref();
+    let routes = routing.map_or(0, |routing| routing.table.len());
+    tracing::info!(
+        workloads = report.loaded.workloads,
+        services = report.loaded.services,
+        routes,
+        "manifests in force"
+    );
+}

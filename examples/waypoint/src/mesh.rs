@@ -1,0 +1,70 @@
+//! What the waypoint knows: the mesh, its routes, and who it is itself.
+
+use std::sync::Arc;
+
+use mesh_core::model::{Workload, WorkloadSpec};
+use mesh_core::resolve::ResolveConfig;
+use mesh_core::snapshot::MeshSnapshot;
+use mesh_core::store::MeshStore;
+use mesh_core::watch::{self, Publisher};
+use mesh_l7::mesh::{MeshUpstreams, UpstreamConfig};
+use mesh_l7::route::RouteTable;
+use mesh_xds::manifest::{Report, Routing};
+
+use crate::config::Settings;
+use crate::security::Security;
+
+/// What the waypoint knows, shared by all workers.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    pub(crate) store: Arc<MeshStore>,
+    pub(crate) upstreams: Arc<MeshUpstreams>,
+    pub(crate) routes: Publisher<RouteTable>,
+    pub(crate) routing: Publisher<Routing>,
+    pub(crate) security: Security,
+}
+
+impl Mesh {
+    /// Nothing is known yet.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let store = Arc::new(MeshStore::new());
+        let nobody = Arc::new(Workload::new(WorkloadSpec::default()));
+        let mut resolve = ResolveConfig::new();
+        resolve.hbone_port = settings.listen.hbone.port();
+        let upstreams = MeshUpstreams::new(store.snapshot(), Arc::new(()), nobody);
+        Self {
+            upstreams: Arc::new(upstreams.with_resolve_config(resolve)),
+            store,
+            routes: watch::channel(RouteTable::default()).0,
+            routing: watch::channel(Routing::default()).0,
+            security: Security::new(settings),
+        }
+    }
+
+    /// Takes over what manifests say now. Policies come first, and upstreams before the routes to them.
+    pub(crate) fn take(&self, settings: &Settings, report: &Report) {
+        self.security.take(&report.inventory);
+        let Some(routing) = &report.routing else {
+            return;
+        };
+        let snapshot = self.store.snapshot();
+        let own = own(settings, &snapshot);
+        let place = own.unwrap_or_else(|| {
+            Arc::new(Workload::new(WorkloadSpec {
+                network: settings.network.clone(),
+                ..WorkloadSpec::default()
+            }))
+        });
+        let config: Arc<dyn UpstreamConfig> = routing.clone();
+        self.upstreams.update(snapshot, config, place);
+        self.routing.publish(routing.clone());
+        self.routes.publish(routing.table.clone());
+    }
+}
+
+/// The waypoint's own workload.
+pub(crate) fn own(settings: &Settings, snapshot: &MeshSnapshot) -> Option<Arc<Workload>> {
+    let own = &settings.workload;
+    let found = snapshot.local_workload(&own.namespace, &own.name, &own.service_account, None);
+    found.cloned()
+}

@@ -1,0 +1,56 @@
+//! The layers that a request passes, for the connections of one worker.
+
+use std::sync::Arc;
+
+use http::uri::Scheme;
+use mesh_authz::layer::{Authn, AuthnLayer, Authz, AuthzLayer, NoSink, RequestPolicies};
+use mesh_core::clock::SystemClock;
+use mesh_l7::client::{Client, ClientSettings};
+use mesh_l7::mesh::{Endpoint, MeshUpstreams};
+use mesh_l7::router::Router;
+use mesh_l7::telemetry::{Telemetry, TelemetryLayer};
+use tower_layer::Layer;
+
+use crate::connector::Connector;
+use crate::mesh::Mesh;
+use crate::security::ServiceSecurity;
+
+type Routing = Router<Endpoint, Arc<MeshUpstreams>, Client<Endpoint, Connector>>;
+
+/// What serves the requests of one connection.
+pub(crate) type Requests = Telemetry<Authn<Authz<RequestPolicies, Routing>>>;
+
+/// The part of the layers that all connections of a worker share.
+///
+/// ```text
+/// telemetry -> tokens -> policies -> router -> client -> connector
+/// ```
+#[derive(Clone, Debug)]
+pub(crate) struct Stack {
+    telemetry: TelemetryLayer,
+    router: Routing,
+}
+
+impl Stack {
+    pub(crate) fn new(mesh: &Mesh, telemetry: TelemetryLayer, connector: Connector) -> Self {
+        let client = Client::new(connector, ClientSettings::default());
+        let router = Router::new(mesh.routes.watch(), mesh.upstreams.clone(), client);
+        Self { telemetry, router }
+    }
+
+    /// What serves the requests of a connection to a service.
+    pub(crate) fn requests(
+        &self,
+        security: &ServiceSecurity,
+        policies: RequestPolicies,
+    ) -> Requests {
+        let authz = AuthzLayer::new(policies, Arc::new(NoSink)).layer(self.router.clone());
+        let authn = AuthnLayer::new(
+            security.tokens.watch(),
+            Arc::new(SystemClock),
+            Scheme::HTTP,
+            Arc::new(NoSink),
+        );
+        self.telemetry.layer(authn.layer(authz))
+    }
+}

@@ -1,0 +1,141 @@
+//! The worker threads: each has its own runtime, listener, tunnel pool and connections to upstreams.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use mesh_core::credential::CertificateSource;
+use mesh_core::drain::Drain;
+use mesh_core::identity::SpiffeId;
+use mesh_core::telemetry::Direction;
+use mesh_core::tls::TlsContext;
+use mesh_hbone::proxy::{AcceptOptions, TcpAcceptor, TcpDialer, serve};
+use mesh_hbone::server::{HandshakeGate, ServerLayer};
+use mesh_hbone::sock::{HostSockets, ListenOptions, Listener, SocketOptions, listen};
+use mesh_hbone::{ClientLayer, ConfigError};
+use mesh_l7::serve::{Server, ServerSettings};
+use mesh_l7::telemetry::{Metrics, TelemetryLayer};
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tower_layer::Layer;
+
+use crate::config::Settings;
+use crate::connector::Connector;
+use crate::ingress::Ingress;
+use crate::mesh::Mesh;
+use crate::stack::Stack;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) mesh: Arc<Mesh>,
+    pub(crate) certificates: Arc<dyn CertificateSource>,
+    pub(crate) tls: Arc<TlsContext>,
+    pub(crate) identity: SpiffeId,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) telemetry: TelemetryLayer,
+    pub(crate) gate: HandshakeGate,
+}
+
+/// The running worker threads.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    end: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Binds every listener, then starts the threads.
+    ///
+    /// # Errors
+    /// What could not be bound, started or set; nothing runs then.
+    pub(crate) fn start(shared: &Shared, drain: &Drain) -> Result<Self, BoxError> {
+        // Workers share their port with each other, and would share it with another process.
+        bind(shared, false)?;
+        let (end, ended) = watch::channel(false);
+        let mut workers = Self {
+            end,
+            threads: Vec::new(),
+        };
+        for index in 0..shared.settings.workers.get() {
+            let (shared, drain, mut ended) = (shared.clone(), drain.clone(), ended.clone());
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let prepared = {
+                let _entered = runtime.enter();
+                (bind(&shared, true)?, ingress(&shared, &drain)?)
+            };
+            let run = move || {
+                runtime.block_on(async move {
+                    spawn(&shared, prepared, drain);
+                    // An error means that the workers were dropped, which also ends them.
+                    let _ = ended.wait_for(|ended| *ended).await;
+                });
+            };
+            let thread = std::thread::Builder::new().name(format!("waypoint-{index}"));
+            workers.threads.push(thread.spawn(run)?);
+        }
+        Ok(workers)
+    }
+
+    /// Ends the threads, with whatever still runs on them.
+    pub(crate) fn stop(self) {
+        // Fails only when all threads have ended.
+        let _ = self.end.send(true);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker thread panicked");
+            }
+        }
+    }
+}
+
+fn bind(shared: &Shared, with_others: bool) -> io::Result<Listener> {
+    let mut options = ListenOptions::default();
+    options.reuse_port = with_others;
+    let address = shared.settings.listen.hbone;
+    listen(&HostSockets, address, &options, &SocketOptions::default())
+}
+
+fn ingress(shared: &Shared, drain: &Drain) -> Result<(ServerLayer, Ingress), ConfigError> {
+    let certificates = || shared.certificates.clone();
+    let dialer = TcpDialer::new(SocketOptions::default());
+    let tunnels = ClientLayer::builder(certificates(), shared.tls.clone())
+        .drain(drain.clone())
+        .build()?
+        .layer(dialer.clone());
+    let connector = Connector::new(
+        dialer,
+        tunnels,
+        shared.identity.clone(),
+        shared.settings.clone(),
+        shared.mesh.store.clone(),
+    );
+    let telemetry = shared.telemetry.clone();
+    let ingress = Ingress {
+        settings: shared.settings.clone(),
+        mesh: shared.mesh.clone(),
+        stack: Stack::new(&shared.mesh, telemetry, connector.clone()),
+        connector,
+        server: Server::new(ServerSettings::default()),
+        drain: drain.clone(),
+    };
+    let layer = ServerLayer::builder(shared.identity.clone(), certificates(), shared.tls.clone())
+        .handshake_gate(shared.gate.clone())
+        .telemetry(shared.metrics.clone())
+        .drain(drain.clone())
+        .build()?;
+    Ok((layer, ingress))
+}
+
+fn spawn(shared: &Shared, (listener, served): (Listener, (ServerLayer, Ingress)), drain: Drain) {
+    let (layer, ingress) = served;
+    tokio::spawn(serve(
+        TcpAcceptor::direct(listener.socket, SocketOptions::default()),
+        layer.layer(ingress),
+        AcceptOptions::new(Direction::Inbound, shared.metrics.clone()),
+        drain,
+    ));
+}

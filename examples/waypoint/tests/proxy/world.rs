@@ -1,0 +1,204 @@
+//! A mesh on loopback addresses: a waypoint, applications behind it, and a client.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use mesh_core::tls::TlsContext;
+use mesh_hbone::ClientLayer;
+use mesh_hbone::proxy::TcpDialer;
+use mesh_hbone::sock::SocketOptions;
+use mesh_xds::dev_ca::{DevCa, DevCaSource};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tower_layer::Layer;
+
+use crate::application::Application;
+use crate::client::Client;
+
+/// The virtual addresses of the services `web` and `api`.
+pub(crate) const WEB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1));
+pub(crate) const API: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 2));
+
+static NEXT: AtomicU8 = AtomicU8::new(0);
+
+/// A waypoint for `web` (instances `v1` and `v2`) and `api` (one instance), and a client.
+pub(crate) struct World {
+    pub(crate) v1: Application,
+    pub(crate) v2: Application,
+    pub(crate) api: Application,
+    pub(crate) client: Client,
+    directory: PathBuf,
+    address: Ipv4Addr,
+    process: Child,
+}
+
+const MESH: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio.io/use-waypoint: wp}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: wp, namespace: shop}
+spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
+status: {addresses: [{value: NET.9}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: wp-1, namespace: shop, labels: {gateway.networking.k8s.io/gateway-name: wp}}
+spec: {serviceAccountName: wp}
+status: {podIP: NET.9}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: 10.96.0.1, selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api, namespace: shop}
+spec: {clusterIP: 10.96.0.2, selector: {app: api}, ports: [{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 81, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: free, namespace: shop, labels: {istio.io/use-waypoint: none}}
+spec: {clusterIP: 10.96.0.3, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-v1, namespace: shop, labels: {app: web, version: v1}}
+status: {podIP: NET.1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-v2, namespace: shop, labels: {app: web, version: v2}}
+status: {podIP: NET.2}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: api, namespace: shop, labels: {app: api}}
+status: {podIP: NET.3}
+";
+
+impl World {
+    /// Starts everything, with these objects beside the mesh.
+    pub(crate) async fn start(objects: &str) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
+        let id = std::process::id();
+        let net = [127, 78, (id % 200) as u8, 0].map(|part: u8| part);
+        // Each world has sixteen addresses.
+        let base = number * 16;
+        let at = |last: u8| Ipv4Addr::new(net[0], net[1], net[2], base + last);
+        let directory = std::env::temp_dir().join(format!("waypoint-{id}-{number}"));
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(directory.join("manifests")).unwrap();
+        let mut mesh = MESH.to_owned();
+        for last in [1, 2, 3, 9] {
+            mesh = mesh.replace(&format!("NET.{last}"), &at(last).to_string());
+        }
+        std::fs::write(directory.join("manifests/mesh.yaml"), mesh).unwrap();
+        std::fs::write(directory.join("manifests/objects.yaml"), objects).unwrap();
+        let process = waypoint(&directory, at(9));
+        let world = Self {
+            v1: Application::start("v1", at(1)).await,
+            v2: Application::start("v2", at(2)).await,
+            api: Application::start("api", at(3)).await,
+            client: client(&directory, SocketAddr::from((at(9), 15008))),
+            directory,
+            address: at(9),
+            process,
+        };
+        world
+            .until("ready", async || {
+                world
+                    .fetch(15021, "/healthz/ready")
+                    .await
+                    .is_some_and(|a| a.contains("200 OK"))
+            })
+            .await;
+        world
+    }
+
+    /// Replaces the objects beside the mesh.
+    pub(crate) fn write(&self, objects: &str) {
+        let path = self.directory.join("manifests/objects.yaml");
+        let new = self.directory.join("new");
+        std::fs::write(&new, objects).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
+    /// Waits for something to hold.
+    pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let began = Instant::now();
+        while !holds().await {
+            assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What a page of the process says; `None` when there is none.
+    pub(crate) async fn fetch(&self, port: u16, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect((self.address, port)).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        Some(answer)
+    }
+
+    /// Asks the process to stop, and says how it ended.
+    pub(crate) async fn stop(&mut self) -> std::process::ExitStatus {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").arg(&id).status().unwrap();
+        assert!(sent.success());
+        for _ in 0..2000 {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the process goes on");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn waypoint(directory: &Path, address: Ipv4Addr) -> Child {
+    let log = std::fs::File::create(directory.join("log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_waypoint"))
+        .env("PROXY_WORKLOAD_INFO", "shop/wp-1/wp")
+        .env("MESH_MANIFESTS", directory.join("manifests"))
+        .env("MESH_LOCAL_XDS_INTERVAL", "10ms")
+        .env("MESH_DEV_CA_DIR", directory.join("ca"))
+        .env("MESH_BIND_ADDRESS", address.to_string())
+        .env("WAYPOINT_WORKER_THREADS", "2")
+        .env("FAKE_CA", "true")
+        .stdout(log)
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+fn client(directory: &Path, waypoint: SocketAddr) -> Client {
+    let authority = DevCa::open_or_create(directory.join("ca")).unwrap();
+    let source = Arc::new(DevCaSource::builder(authority).build().unwrap());
+    let renewed = source.clone();
+    tokio::spawn(async move { renewed.run().await });
+    let tls = Arc::new(TlsContext::with_default_provider().unwrap());
+    let layer = ClientLayer::builder(source, tls).build().unwrap();
+    Client {
+        tunnels: layer.layer(TcpDialer::new(SocketOptions::default())),
+        waypoint,
+        account: "shop/client",
+    }
+}
