@@ -11,10 +11,12 @@ use mesh_core::identity::SpiffeId;
 use mesh_core::random::ThreadRandom;
 use mesh_core::tls::TlsContext;
 use mesh_hbone::server::HandshakeGate;
-use mesh_l7::telemetry::{MeshWorkloads, Metrics, MetricsSettings, TelemetryLayer};
+use mesh_l7::telemetry::{
+    AccessLog, Format, LogWriter, MeshWorkloads, Metrics, MetricsSettings, Sink, TelemetryLayer,
+};
 use mesh_l7::upstream::maintain;
 use process::env::Env;
-use process::logging::Log;
+use process::logging::{Log, LogFormat};
 use process::readiness::Readiness;
 use process::shutdown::{Shutdown, Signals};
 
@@ -91,8 +93,17 @@ fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Shared, BoxError
         workloads: Some(workloads.clone()),
         ..MetricsSettings::default()
     }));
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![metrics.clone()];
+    if let Some(format) = settings.access_log {
+        let (writer, _thread) = LogWriter::start(std::io::stdout(), settings.workers.get())?;
+        let format = match format {
+            LogFormat::Plain => Format::istio_text(),
+            LogFormat::Json => Format::istio_json(),
+        };
+        sinks.push(Arc::new(AccessLog::new(format, writer)));
+    }
     Ok(Shared {
-        telemetry: TelemetryLayer::new(metrics.clone()).with_workloads(workloads),
+        telemetry: TelemetryLayer::new(Arc::new(sinks)).with_workloads(workloads),
         identity: SpiffeId::new(domain, &own.namespace, &own.service_account)?,
         certificates: certificates::start(settings)?,
         tls: Arc::new(TlsContext::with_default_provider()?),

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) drain_deadline: Duration,
     /// `WAYPOINT_WORKER_THREADS`; default: the processors that there are.
     pub(crate) workers: NonZeroUsize,
+    /// `MESH_ACCESS_LOG`: `text` (Istio's format), `json` (its fields) or `off` (default).
+    pub(crate) access_log: Option<LogFormat>,
     /// `LOG_FORMAT`: `plain` (default) or `json`.
     pub(crate) log_format: LogFormat,
     /// `RUST_LOG`; default `info`.
@@ -83,6 +85,12 @@ impl Settings {
             "json" => Ok(LogFormat::Json),
             _ => Err("plain or json".to_owned()),
         })?;
+        let access_log = env.read("MESH_ACCESS_LOG", |text| match text {
+            "text" => Ok(Some(LogFormat::Plain)),
+            "json" => Ok(Some(LogFormat::Json)),
+            "off" => Ok(None),
+            _ => Err("text, json or off".to_owned()),
+        })?;
         Ok(Self {
             workload: workload(env)?,
             trust_domain: trust_domain.parse().map_err(|_| {
@@ -104,6 +112,7 @@ impl Settings {
             workers: env
                 .parse("WAYPOINT_WORKER_THREADS", "a number from 1")?
                 .unwrap_or(cpus),
+            access_log: access_log.flatten(),
             log_format: format.unwrap_or_default(),
             log_filter: env.text("RUST_LOG").unwrap_or("info").to_owned(),
         })

@@ -7,6 +7,7 @@ mod certificates;
 mod config;
 mod connector;
 mod ingress;
+mod limits;
 mod manifests;
 mod mesh;
 mod security;

@@ -12,6 +12,7 @@ use mesh_l7::route::RouteTable;
 use mesh_xds::manifest::{Report, Routing};
 
 use crate::config::Settings;
+use crate::limits::Limits;
 use crate::security::Security;
 
 /// What the waypoint knows, shared by all workers.
@@ -22,6 +23,7 @@ pub(crate) struct Mesh {
     pub(crate) routes: Publisher<RouteTable>,
     pub(crate) routing: Publisher<Routing>,
     pub(crate) security: Security,
+    pub(crate) limits: Limits,
 }
 
 impl Mesh {
@@ -38,12 +40,14 @@ impl Mesh {
             routes: watch::channel(RouteTable::default()).0,
             routing: watch::channel(Routing::default()).0,
             security: Security::new(settings),
+            limits: Limits::new(),
         }
     }
 
     /// Takes over what manifests say now. Policies come first, and upstreams before the routes to them.
     pub(crate) fn take(&self, settings: &Settings, report: &Report) {
         self.security.take(&report.inventory);
+        self.limits.take(&report.inventory, "cluster.local");
         let Some(routing) = &report.routing else {
             return;
         };

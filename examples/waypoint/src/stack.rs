@@ -6,6 +6,7 @@ use http::uri::Scheme;
 use mesh_authz::layer::{Authn, AuthnLayer, Authz, AuthzLayer, NoSink, RequestPolicies};
 use mesh_core::clock::SystemClock;
 use mesh_l7::client::{Client, ClientSettings};
+use mesh_l7::limit::{RateLimit, RateLimitLayer};
 use mesh_l7::mesh::{Endpoint, MeshUpstreams};
 use mesh_l7::router::Router;
 use mesh_l7::telemetry::{Telemetry, TelemetryLayer};
@@ -18,24 +19,28 @@ use crate::security::ServiceSecurity;
 type Routing = Router<Endpoint, Arc<MeshUpstreams>, Client<Endpoint, Connector>>;
 
 /// What serves the requests of one connection.
-pub(crate) type Requests = Telemetry<Authn<Authz<RequestPolicies, Routing>>>;
+pub(crate) type Requests = Telemetry<Authn<Authz<RequestPolicies, RateLimit<Routing>>>>;
 
 /// The part of the layers that all connections of a worker share.
 ///
 /// ```text
-/// telemetry -> tokens -> policies -> router -> client -> connector
+/// telemetry -> tokens -> policies -> rate limits -> router -> client -> connector
 /// ```
 #[derive(Clone, Debug)]
 pub(crate) struct Stack {
     telemetry: TelemetryLayer,
-    router: Routing,
+    limited: RateLimit<Routing>,
 }
 
 impl Stack {
     pub(crate) fn new(mesh: &Mesh, telemetry: TelemetryLayer, connector: Connector) -> Self {
         let client = Client::new(connector, ClientSettings::default());
         let router = Router::new(mesh.routes.watch(), mesh.upstreams.clone(), client);
-        Self { telemetry, router }
+        let limits = RateLimitLayer::new(mesh.limits.table.watch());
+        Self {
+            telemetry,
+            limited: limits.layer(router),
+        }
     }
 
     /// What serves the requests of a connection to a service.
@@ -44,7 +49,7 @@ impl Stack {
         security: &ServiceSecurity,
         policies: RequestPolicies,
     ) -> Requests {
-        let authz = AuthzLayer::new(policies, Arc::new(NoSink)).layer(self.router.clone());
+        let authz = AuthzLayer::new(policies, Arc::new(NoSink)).layer(self.limited.clone());
         let authn = AuthnLayer::new(
             security.tokens.watch(),
             Arc::new(SystemClock),

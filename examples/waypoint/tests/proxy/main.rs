@@ -10,6 +10,7 @@
 
 mod application;
 mod client;
+mod instance;
 mod scenarios;
 mod token;
 mod world;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::instance::Instance;
 use crate::token::Issuer;
 use crate::world::{API, WEB, World};
 
@@ -302,4 +303,76 @@ async fn a_request_that_runs_is_finished_when_the_process_stops() {
     world.until("the slow request to arrive", received).await;
     assert!(world.stop().await.success());
     assert_eq!(slow.await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn what_comes_too_often_is_refused_and_logged() {
+    let world = World::start(
+        "
+apiVersion: v1
+kind: Service
+metadata:
+  name: few
+  namespace: shop
+  annotations: {ratelimit.waypoint/requests: 3/1h}
+spec: {clusterIP: 10.96.0.4, selector: {app: api}, ports: [{name: http, port: 80, targetPort: 8080}]}
+",
+    )
+    .await;
+    let few = "10.96.0.4".parse().unwrap();
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(world.client.get(few, "/few").await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    assert_eq!(world.api.requests(), 3);
+    let lines = |text: &str| {
+        world
+            .log()
+            .lines()
+            .filter(|line| line.contains(text))
+            .count()
+    };
+    let logged = async || {
+        lines("\"GET /few HTTP/1.1\" 200") == 3 && lines("\"GET /few HTTP/1.1\" 429 RL") == 2
+    };
+    world.until("five lines of the access log", logged).await;
+}
+
+#[tokio::test]
+async fn an_instance_that_speaks_hbone_is_reached_by_it_as_the_waypoint() {
+    let world = World::start("").await;
+    let instance = Instance::start(&world).await;
+    world.write(&format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: far, namespace: shop}}
+spec: {{clusterIP: 10.96.0.5, selector: {{app: far}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: far, namespace: shop, labels: {{app: far}}, annotations: {{ambient.istio.io/redirection: enabled}}}}
+spec: {{serviceAccountName: far}}
+status: {{podIP: {}}}
+",
+        world.fourth()
+    ));
+    let far = "10.96.0.5".parse().unwrap();
+    let known = async || world.client.tunnel("10.96.0.5:80").await.is_ok();
+    world.until("the service to be known", known).await;
+    for _ in 0..5 {
+        let answer = world.client.get(far, "/far").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.body.starts_with("far /far"), "{answer:?}");
+    }
+    assert_eq!(instance.application.requests(), 5);
+    let (peer, authority, source, forwarded) = instance.first.lock().unwrap().clone().unwrap();
+    assert_eq!(peer, "spiffe://cluster.local/ns/shop/sa/wp");
+    assert_eq!(authority, format!("{}:8080", world.fourth()));
+    assert_eq!(source, "waypoint");
+    assert!(
+        forwarded.contains("host=far.shop.svc.cluster.local"),
+        "{forwarded}"
+    );
 }

@@ -150,6 +150,22 @@ impl World {
         Some(answer)
     }
 
+    /// What the process has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    /// The address of the fourth application, which is not there unless a test starts it.
+    pub(crate) fn fourth(&self) -> Ipv4Addr {
+        let [a, b, c, d] = self.address.octets();
+        Ipv4Addr::new(a, b, c, d - 5)
+    }
+
+    /// Certificates of the development authority.
+    pub(crate) fn certificates(&self) -> Arc<DevCaSource> {
+        certificates(&self.directory)
+    }
+
     /// Asks the process to stop, and says how it ended.
     pub(crate) async fn stop(&mut self) -> std::process::ExitStatus {
         let id = self.process.id().to_string();
@@ -182,6 +198,7 @@ fn waypoint(directory: &Path, address: Ipv4Addr) -> Child {
         .env("MESH_DEV_CA_DIR", directory.join("ca"))
         .env("MESH_BIND_ADDRESS", address.to_string())
         .env("WAYPOINT_WORKER_THREADS", "2")
+        .env("MESH_ACCESS_LOG", "text")
         .env("FAKE_CA", "true")
         .stdout(log)
         .stderr(Stdio::inherit())
@@ -189,11 +206,16 @@ fn waypoint(directory: &Path, address: Ipv4Addr) -> Child {
         .unwrap()
 }
 
-fn client(directory: &Path, waypoint: SocketAddr) -> Client {
+fn certificates(directory: &Path) -> Arc<DevCaSource> {
     let authority = DevCa::open_or_create(directory.join("ca")).unwrap();
     let source = Arc::new(DevCaSource::builder(authority).build().unwrap());
     let renewed = source.clone();
     tokio::spawn(async move { renewed.run().await });
+    source
+}
+
+fn client(directory: &Path, waypoint: SocketAddr) -> Client {
+    let source = certificates(directory);
     let tls = Arc::new(TlsContext::with_default_provider().unwrap());
     let layer = ClientLayer::builder(source, tls).build().unwrap();
     Client {
