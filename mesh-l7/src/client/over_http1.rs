@@ -71,12 +71,12 @@ where
             });
         }
     };
-    let clean = clean(response, switch.is_some(), settings);
-    let (response, switches) = clean.map_err(Unsuccessful::Ended)?;
-    match (switches, switch, to_switched) {
-        (true, Some(switch), Some(body)) => {
-            if let Some(accept) = switch.accept
-                && response.headers().get(SEC_WEBSOCKET_ACCEPT) != Some(&accept)
+    let response = clean(response, switch.is_some(), settings).map_err(Unsuccessful::Ended)?;
+    let switch = switch.filter(|switch| switch.is_made_by(response.status()));
+    match (switch, to_switched) {
+        (Some(switch), Some(body)) => {
+            if let Some(accept) = switch.accept()
+                && response.headers().get(SEC_WEBSOCKET_ACCEPT) != Some(accept)
             {
                 let cause = Box::new(BadHead::UnexpectedSwitch);
                 return Err(Unsuccessful::Ended(AttemptError::Protocol(cause)));

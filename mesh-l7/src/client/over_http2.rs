@@ -10,7 +10,7 @@ use http_body::Body as _;
 
 use super::failure::{of_http2, of_request};
 use super::pools::Http2Lease;
-use super::request::Prepared;
+use super::request::{Prepared, Switch};
 use super::response::{Answer, Held, Upload, clean};
 use super::settings::ClientSettings;
 use super::unsuccessful::Unsuccessful;
@@ -50,16 +50,20 @@ where
         .map_err(Unsuccessful::Ended)?;
     let (mut parts, stream) = response.into_parts();
     let mut switches = false;
-    if switch.is_some() && parts.status.is_success() {
-        // RFC 8441 §5; `101` is what it is called in this family.
-        parts.status = StatusCode::SWITCHING_PROTOCOLS;
-        switches = true;
-    } else if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        let cause = Box::new(BadHead::UnexpectedSwitch);
-        return Err(Unsuccessful::Ended(AttemptError::Protocol(cause)));
+    match &switch {
+        Some(Switch::Upgrade { .. }) if parts.status.is_success() => {
+            // RFC 8441 §5; `101` is what it is called in this family.
+            parts.status = StatusCode::SWITCHING_PROTOCOLS;
+            switches = true;
+        }
+        _ if parts.status == StatusCode::SWITCHING_PROTOCOLS => {
+            let cause = Box::new(BadHead::UnexpectedSwitch);
+            return Err(Unsuccessful::Ended(AttemptError::Protocol(cause)));
+        }
+        _ => {}
     }
     let response = Response::from_parts(parts, stream);
-    let (response, _) = clean(response, switches, settings).map_err(Unsuccessful::Ended)?;
+    let response = clean(response, switches, settings).map_err(Unsuccessful::Ended)?;
     // The rest of the request goes on while the answer comes. A task of its own, so that neither
     // waits for whoever reads the answer; it ends with the answer.
     let upload = upload.map(|upload| {

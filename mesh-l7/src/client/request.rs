@@ -6,7 +6,7 @@ use http::header::{
     CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Request, Uri, Version, request};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, request};
 use http_body::Body as _;
 
 use crate::attempt::AttemptError;
@@ -24,10 +24,31 @@ pub(super) struct Prepared {
 }
 
 /// What a request asks to switch to.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Switch {
-    /// What `sec-websocket-accept` has to be in the answer, where we made the key ourselves.
-    pub(super) accept: Option<HeaderValue>,
+#[derive(Clone, Debug)]
+pub(super) enum Switch {
+    /// Another protocol, with an answer 101; and what `sec-websocket-accept` has to be in it, where we
+    /// made the key ourselves.
+    Upgrade { accept: Option<HeaderValue> },
+    /// A tunnel, with an answer of 2xx.
+    Connect,
+}
+
+impl Switch {
+    /// Whether an answer switches.
+    pub(super) fn is_made_by(&self, status: StatusCode) -> bool {
+        match self {
+            Self::Upgrade { .. } => status == StatusCode::SWITCHING_PROTOCOLS,
+            Self::Connect => status.is_success(),
+        }
+    }
+
+    /// What has to be in an answer that switches.
+    pub(super) fn accept(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Upgrade { accept } => accept.as_ref(),
+            Self::Connect => None,
+        }
+    }
 }
 
 impl Prepared {
@@ -51,14 +72,14 @@ pub(super) fn prepare_http1(request: Request<Body>, target: &ServiceTarget) -> P
     let admitted = admitted(&mut parts);
     let mut switch = None;
     if let Some(protocol) = &admitted.upgrade {
-        switch = Some(Switch {
+        switch = Some(Switch::Upgrade {
             accept: match protocol.as_bytes().eq_ignore_ascii_case(b"websocket") {
                 true => websocket_key(&mut parts),
                 false => None,
             },
         });
     } else if parts.method == Method::CONNECT {
-        switch = Some(Switch::default());
+        switch = Some(Switch::Connect);
     }
     for_http1(&mut parts.headers, &admitted);
     parts.version = Version::HTTP_11;
@@ -93,9 +114,9 @@ pub(super) fn prepare_http2(
         parts.extensions.insert(Protocol::from(protocol));
         parts.method = Method::CONNECT;
         parts.headers.remove(SEC_WEBSOCKET_KEY);
-        switch = Some(Switch::default());
+        switch = Some(Switch::Upgrade { accept: None });
     } else if parts.method == Method::CONNECT {
-        switch = Some(Switch::default());
+        switch = Some(Switch::Connect);
     }
     let plain_connect = switch.is_some() && admitted.upgrade.is_none();
     if !plain_connect {

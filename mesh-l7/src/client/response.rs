@@ -16,22 +16,15 @@ use crate::attempt::AttemptError;
 use crate::body::{Body, BodyError};
 use crate::hygiene::clean_response;
 
-/// Checks the head of a response and removes what belongs to its connection; whether it switches
-/// protocols.
+/// Checks the head of a response and removes what belongs to its connection.
 pub(super) fn clean<B>(
     response: Response<B>,
     asked_switch: bool,
     settings: &ClientSettings,
-) -> Result<(Response<B>, bool), AttemptError> {
+) -> Result<Response<B>, AttemptError> {
     let (mut parts, body) = response.into_parts();
-    let switched = clean_response(&mut parts, asked_switch, &settings.rules);
-    match switched {
-        Ok(_) => {
-            let switches = asked_switch
-                && (parts.status == http::StatusCode::SWITCHING_PROTOCOLS
-                    || parts.status.is_success());
-            Ok((Response::from_parts(parts, body), switches))
-        }
+    match clean_response(&mut parts, asked_switch, &settings.rules) {
+        Ok(_) => Ok(Response::from_parts(parts, body)),
         Err(fault) => Err(AttemptError::Protocol(Box::new(fault))),
     }
 }

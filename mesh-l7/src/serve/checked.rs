@@ -178,7 +178,9 @@ impl<IO: AsyncRead + Unpin> Checked<IO> {
 
     /// Nothing has been received: how long that may go on.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let between = self.requests.expects() == Expects::Head && !self.turn.is_busy(cx.waker());
+        // Asked whatever is expected, so that the answer to an upgrade wakes the reader.
+        let busy = self.turn.is_busy(cx.waker());
+        let between = self.requests.expects() == Expects::Head && !busy;
         let waiting = match self.held.is_empty() {
             _ if !between => Waiting::Nothing,
             true => Waiting::Request,

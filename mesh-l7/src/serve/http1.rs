@@ -155,13 +155,12 @@ where
         let this = self.project();
         let response = ready!(this.call.poll(cx));
         let (mut parts, mut body) = response.into_parts();
+        let mut faulty = false;
         if let Some(fault) = this.turn.take_body_fault() {
             // Whatever came of half a request: its sender is told what is wrong with it.
             parts = Response::new(()).into_parts().0;
             parts.status = fault.status();
-            parts
-                .headers
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+            faulty = true;
             body = Body::from(Bytes::from(fault.to_string()));
         }
         let can_switch = this.switch.is_some();
@@ -169,6 +168,10 @@ where
             parts.status = StatusCode::BAD_GATEWAY;
         }
         for_http1(&mut parts, &mut body, this.asked, &this.arrival.settings);
+        if faulty {
+            let close = HeaderValue::from_static("close");
+            parts.headers.insert(header::CONNECTION, close);
+        }
         let switched = match this.switch.take() {
             Some((connection, reader)) if this.asked.switches(parts.status) => Some(Switched {
                 connection,

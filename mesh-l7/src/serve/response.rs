@@ -61,7 +61,9 @@ pub(super) fn for_http1(
         return;
     }
     if asked.version == Version::HTTP_10 {
-        // What keep-alive means in HTTP/1.0 depends on who is asked.
+        // What keep-alive means in HTTP/1.0 depends on who is asked. Said in a version of its own,
+        // so that the connection is not kept for a client that asks for it.
+        parts.version = Version::HTTP_10;
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     // Trailers of HTTP/1 are announced; those of gRPC are known beforehand.

@@ -10,3 +10,8 @@
 mod drain;
 mod pairs;
 mod proxy;
+mod raw;
+mod table;
+mod timeouts;
+mod upstreams;
+mod websocket;

@@ -73,7 +73,7 @@ pub(crate) fn frames() -> (mpsc::Sender<Frame<Bytes>>, Body) {
 #[derive(Clone)]
 pub(crate) struct Connector {
     accepted: mpsc::UnboundedSender<DuplexStream>,
-    pub(crate) dialed: Arc<AtomicUsize>,
+    dialed: Arc<AtomicUsize>,
 }
 
 impl Service<u8> for Connector {
@@ -97,7 +97,7 @@ impl Service<u8> for Connector {
 }
 
 /// A connector, and the connections that it makes.
-pub(crate) fn connector() -> (Connector, mpsc::UnboundedReceiver<DuplexStream>) {
+fn connector() -> (Connector, mpsc::UnboundedReceiver<DuplexStream>) {
     let (accepted, connections) = mpsc::unbounded_channel();
     let connector = Connector {
         accepted,
@@ -188,6 +188,8 @@ pub(crate) struct Proxy {
     pub(crate) server: Server,
     pub(crate) trigger: Trigger,
     pub(crate) drain: Drain,
+    /// How often a connection was made.
+    pub(crate) dialed: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -197,7 +199,16 @@ impl Proxy {
         F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Response<Body>> + Send + 'static,
     {
-        let (proxy, mut connections) = Self::bare(up, ClientSettings::default());
+        Self::with(up, ClientSettings::default(), service)
+    }
+
+    /// As [`start`](Self::start), with settings.
+    pub(crate) fn with<F, R>(up: Http, settings: ClientSettings, service: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let (proxy, mut connections) = Self::bare(up, settings);
         tokio::spawn(async move {
             while let Some(io) = connections.recv().await {
                 tokio::spawn(serve_upstream(up, io, service.clone()));
@@ -217,7 +228,9 @@ impl Proxy {
         };
         let (connector, connections) = connector();
         let (trigger, drain) = drain::channel();
+        let dialed = connector.dialed.clone();
         let proxy = Self {
+            dialed,
             forward: Forward {
                 client: Client::new(connector, settings),
                 upstream: upstream(protocol, ClusterSettings::default()),

@@ -1,0 +1,73 @@
+//! How long a connection of HTTP/1 may say nothing.
+
+use std::time::Duration;
+
+use mesh_core::drain;
+use mesh_l7::serve::{Server, ServerSettings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use crate::proxy::downstream;
+use crate::raw::Recorder;
+
+/// Sends bytes, waits for the connection to be closed, and says after how long that was and what came.
+async fn closed_after(bytes: &[u8], settings: ServerSettings) -> (Duration, String) {
+    let (mut client, io) = tokio::io::duplex(4096);
+    let (_trigger, drain) = drain::channel();
+    let server = Server::new(settings);
+    let serving = tokio::spawn(async move {
+        server
+            .serve(io, downstream(), Recorder::default(), drain)
+            .await
+    });
+    let begin = Instant::now();
+    client.write_all(bytes).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    let after = begin.elapsed();
+    drop(client);
+    let _ = serving.await.unwrap();
+    (after, answer)
+}
+
+fn settings() -> ServerSettings {
+    let mut settings = ServerSettings::default();
+    settings.head_timeout = Duration::from_secs(5);
+    settings.idle_timeout = Duration::from_secs(20);
+    settings
+}
+
+const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_end_is_answered_408() {
+    let (after, answer) = closed_after(&HEAD[..20], settings()).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!((5..6).contains(&after.as_secs()), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_head_has_its_own_time_and_the_first_is_answered() {
+    let (after, answer) = closed_after(&[HEAD, &HEAD[..4]].concat(), settings()).await;
+    let statuses: Vec<_> = answer
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|rest| &rest[..3])
+        .collect();
+    assert_eq!(statuses, ["200", "408"]);
+    assert!((5..6).contains(&after.as_secs()), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_without_a_word() {
+    let (after, answer) = closed_after(HEAD, settings()).await;
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1);
+    assert!((20..21).contains(&after.as_secs()), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_nothing_comes_is_closed() {
+    let (after, answer) = closed_after(b"", settings()).await;
+    assert_eq!(answer, "");
+    assert!((5..6).contains(&after.as_secs()), "{after:?}");
+}
