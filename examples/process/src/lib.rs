@@ -7,6 +7,7 @@ pub mod duration;
 pub mod env;
 pub mod http;
 pub mod logging;
+pub mod query;
 pub mod readiness;
 pub mod shutdown;
 pub mod timestamp;

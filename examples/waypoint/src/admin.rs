@@ -12,6 +12,7 @@ use process::readiness::Readiness;
 use tokio::task::JoinHandle;
 
 use crate::config::Listen;
+use crate::explain::explain;
 use crate::mesh::Mesh;
 
 /// Serves metrics, for those who merge them and for those who do not.
@@ -66,6 +67,15 @@ fn administer(mesh: &Mesh, request: &Request<Incoming>) -> Answer {
         (&Method::GET, "/config_dump") => {
             let text = format!("{:#}\n", dump(mesh));
             http::with_type(StatusCode::OK, "application/json", text)
+        }
+        (&Method::GET, "/debug/explain") => {
+            match explain(mesh, request.uri().query().unwrap_or_default()) {
+                Ok(said) => {
+                    let text = format!("{said:#}\n");
+                    http::with_type(StatusCode::OK, "application/json", text)
+                }
+                Err(problem) => http::text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
+            }
         }
         (&Method::GET, _) => http::not_found(),
         _ => http::method_not_allowed(),

@@ -6,6 +6,7 @@ mod app;
 mod certificates;
 mod config;
 mod connector;
+mod explain;
 mod ingress;
 mod limits;
 mod manifests;

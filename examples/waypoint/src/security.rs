@@ -67,6 +67,13 @@ impl Security {
         }
         let mut state = self.state.lock();
         state.inventory = inventory.clone();
+        if !self.labels(inventory).contains_key(GATEWAY_LABEL) {
+            // Nothing would seem to be attached any more.
+            tracing::error!(
+                "the waypoint's own pod is gone or has no label {GATEWAY_LABEL}: policies stay attached as they were"
+            );
+            return;
+        }
         for service in state.services.values() {
             let applies = self.applies(inventory, service);
             service.applies.publish(applies);

@@ -6,7 +6,6 @@ mod dump;
 mod explain;
 mod index;
 mod policies;
-mod query;
 #[cfg(test)]
 mod tests;
 
@@ -95,7 +94,7 @@ impl Admin {
 fn logging(log: &Log, query: &str) -> Answer {
     let mut reset = false;
     let mut level = String::new();
-    for (name, value) in query::pairs(query) {
+    for (name, value) in process::query::pairs(query) {
         match name.as_str() {
             "level" => level = value,
             "reset" => reset = true,

@@ -203,6 +203,18 @@ async fn a_redirect_is_answered_here() {
     let answer = world.client.get(WEB, "/old/a?b").await;
     assert_eq!(answer.status, 301);
     assert_eq!(answer.headers["location"], "http://web/new/a?b");
+    let web = "/debug/explain?service=shop/web.shop.svc.cluster.local";
+    let explained = world.fetch(15000, &format!("{web}&path=/old/a")).await;
+    let explained = explained.unwrap();
+    for part in [
+        "HTTPRoute shop/web[0]",
+        "\"redirect\": 301",
+        "\"protocol\": \"Http1\"",
+    ] {
+        assert!(explained.contains(part), "{explained}");
+    }
+    let explained = world.fetch(15000, &format!("{web}&path=/other")).await;
+    assert!(explained.unwrap().contains("\"rule\": null"));
     assert_eq!(world.client.get(WEB, "/other").await.status, 404);
     assert_eq!(world.v1.requests() + world.v2.requests(), 0);
 }

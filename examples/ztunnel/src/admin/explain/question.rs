@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh_core::identity::SpiffeId;
 
-use crate::admin::query;
+use process::query;
 
 /// A connection to explain.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,7 +3,7 @@
 /// The names and values of a query, decoded (WHATWG URL, `application/x-www-form-urlencoded`).
 ///
 /// What is not a valid percent form stands for itself.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
+pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
     let parts = query.split('&').filter(|part| !part.is_empty());
     parts.map(|part| {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
