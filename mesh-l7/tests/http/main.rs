@@ -8,6 +8,7 @@
 )]
 
 mod drain;
+mod http2;
 mod pairs;
 mod proxy;
 mod raw;
