@@ -168,7 +168,7 @@ where
         self.attempts += 1;
         let retries = self.rule.retry.as_ref().map_or(0, |policy| policy.retries);
         let limit = self.rule.timeouts.attempt.filter(|limit| !limit.is_zero());
-        self.limits.attempt = limit.map(|limit| now + limit);
+        self.limits.attempt = limit.and_then(|limit| now.checked_add(limit));
         // Before they are cloned: a clone has no room for more.
         let headers = &mut outgoing.parts.headers;
         headers.insert(ATTEMPT_COUNT, number::value(self.attempts.into()));

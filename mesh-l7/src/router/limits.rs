@@ -72,10 +72,10 @@ impl Activity {
         self.last.store(passed, Ordering::Relaxed);
     }
 
-    /// When it is too long if nothing moves any more.
-    fn end(&self) -> Instant {
+    /// When it is too long if nothing moves any more; `None` beyond the end of time.
+    fn end(&self) -> Option<Instant> {
         let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        self.epoch + last + self.limit
+        self.epoch.checked_add(last.checked_add(self.limit)?)
     }
 }
 
@@ -104,7 +104,7 @@ impl TimeLimits {
     /// The first of the limits, unless something moves.
     pub(super) fn nearest(&self) -> Option<Instant> {
         let total = self.total.map(|total| total.at);
-        let idle = self.idle.as_ref().map(|activity| activity.end());
+        let idle = self.idle.as_ref().and_then(|activity| activity.end());
         [total, self.attempt, idle].into_iter().flatten().min()
     }
 
@@ -119,8 +119,8 @@ impl TimeLimits {
         if self.attempt.is_some_and(|at| at <= now) {
             return Some(Expired::Attempt);
         }
-        let idle = self.idle.as_ref().is_some_and(|idle| idle.end() <= now);
-        idle.then_some(Expired::Idle)
+        let idle = self.idle.as_ref().and_then(|activity| activity.end());
+        idle.is_some_and(|end| end <= now).then_some(Expired::Idle)
     }
 
     /// Waits until one of them is over; forever when there are none.

@@ -194,3 +194,21 @@ async fn an_attempts_time_does_not_bound_the_body() {
     assert_eq!(bytes(response.into_body()).await.unwrap(), "..");
     assert_eq!(entry.detail, "via_upstream");
 }
+
+/// Configuration may say any number.
+#[tokio::test(start_paused = true)]
+async fn a_limit_beyond_the_end_of_time_is_none() {
+    let mut rule = forward();
+    let longest = Some(std::time::Duration::MAX);
+    rule.timeouts = Timeouts {
+        request: longest,
+        attempt: longest,
+        idle: longest,
+    };
+    let client = Client::new(|_, _| async {
+        tokio::time::sleep(millis(1_000)).await;
+        Ok(Response::new(Body::new(Drip::new([1_000]))))
+    });
+    let (response, _) = ask(Mesh::new(rule).router(&client), get()).await;
+    assert_eq!(bytes(response.into_body()).await.unwrap(), ".");
+}
