@@ -1,6 +1,7 @@
 //! Istio's standard metrics of requests and connections.
 
 mod connections;
+mod events;
 mod histogram;
 mod key;
 mod page;
@@ -16,6 +17,7 @@ use super::sink::Sink;
 use super::workloads::Workloads;
 use crate::record::Entry;
 use connections::Connections;
+use events::Events;
 use requests::Requests;
 
 /// Istio's standard metrics, as a waypoint reports them: a [`Sink`] of requests and a
@@ -28,6 +30,8 @@ use requests::Requests;
 /// | `istio_request_bytes`, `istio_response_bytes` | the same, with heads as HTTP/1 writes them; histograms |
 /// | `istio_request_messages_total`, `istio_response_messages_total` | gRPC, without the labels of the outcome |
 /// | `istio_tcp_connections_opened_total`, `..._closed_total`, `istio_tcp_received_bytes_total`, `istio_tcp_sent_bytes_total` | connections |
+/// | `istio_build` | the version of this process |
+/// | `mesh_upstream_rq_*_total`, `mesh_ratelimit_over_total`, `mesh_fault_*_total` | retries, circuit breakers, rate limits, faults; without labels |
 /// | `mesh_label_sets_overflowed_total` | how often labels were not kept because there are too many sets of them |
 ///
 /// Labels are those of Istio, in its order, with `reporter="waypoint"`. Values come from the mesh and from closed
@@ -39,6 +43,8 @@ use requests::Requests;
 pub struct Metrics {
     requests: Requests,
     connections: Connections,
+    events: Events,
+    version: Box<str>,
 }
 
 /// How metrics are kept.
@@ -55,6 +61,8 @@ pub struct MetricsSettings {
     /// Where short names of services come from; without it, the first part of a name of Kubernetes, or
     /// else the whole.
     pub workloads: Option<Arc<dyn Workloads>>,
+    /// The version of this process, for `istio_build`. Default `unknown`, as Istio has it.
+    pub version: Box<str>,
 }
 
 impl Default for MetricsSettings {
@@ -64,6 +72,7 @@ impl Default for MetricsSettings {
             shards: processors.min(16),
             most_series: 10_000,
             workloads: None,
+            version: "unknown".into(),
         }
     }
 }
@@ -74,6 +83,8 @@ impl Metrics {
     pub fn new(settings: MetricsSettings) -> Self {
         Self {
             connections: Connections::new(settings.most_series),
+            events: Events::default(),
+            version: settings.version,
             requests: Requests::new(settings.shards, settings.most_series, settings.workloads),
         }
     }
@@ -81,6 +92,7 @@ impl Metrics {
 
 impl Sink for Metrics {
     fn complete(&self, entry: &Entry) {
+        self.events.count(entry);
         self.requests.record(entry);
     }
 }

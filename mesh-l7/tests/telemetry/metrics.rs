@@ -418,3 +418,44 @@ fn a_connection_is_counted_without_status() {
         assert!(samples(&metrics, name)[0].ends_with(value), "{name}");
     }
 }
+
+#[test]
+fn the_build_and_what_happened_on_the_way_are_shown() {
+    let metrics = Metrics::new(MetricsSettings {
+        version: "1.30\"x".into(),
+        ..MetricsSettings::default()
+    });
+    assert_eq!(
+        samples(&metrics, "istio_build"),
+        ["istio_build{component=\"proxy\",tag=\"1.30\\\"x\"} 1"]
+    );
+    let two = Two::default();
+    let with = |change: &dyn Fn(&mut Entry)| {
+        let mut entry = entry(&two);
+        change(&mut entry);
+        Sink::complete(&metrics, &entry);
+    };
+    with(&|_| {});
+    with(&|entry| entry.retries = 2);
+    with(&|entry| {
+        entry.retries = 1;
+        entry.status = http::StatusCode::from_u16(503).ok();
+        entry.flags = Flags::RETRIES_EXHAUSTED.and(Flags::UPSTREAM_CONNECT);
+    });
+    with(&|entry| entry.not_retried = Some("retry_overflow"));
+    with(&|entry| entry.flags = Flags::OVERFLOW);
+    with(&|entry| entry.flags = Flags::RATE_LIMITED);
+    with(&|entry| entry.flags = Flags::FAULT_DELAY.and(Flags::FAULT_ABORT));
+    for (name, value) in [
+        ("mesh_upstream_rq_retry_total", 3),
+        ("mesh_upstream_rq_retry_success_total", 1),
+        ("mesh_upstream_rq_retry_limit_exceeded_total", 1),
+        ("mesh_upstream_rq_retry_overflow_total", 1),
+        ("mesh_upstream_rq_overflow_total", 1),
+        ("mesh_ratelimit_over_total", 1),
+        ("mesh_fault_aborts_total", 1),
+        ("mesh_fault_delays_total", 1),
+    ] {
+        assert_eq!(samples(&metrics, name), [format!("{name} {value}")]);
+    }
+}

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mesh_core::exposition::{Kind, Writer};
+use mesh_core::exposition::{Escaped, Kind, Writer};
 
 use super::Metrics;
 use super::connections::Series;
@@ -19,6 +19,14 @@ impl Metrics {
         requests(&sums, writer);
         messages(&sums, writer);
         connections(&self.connections.all(), writer);
+        let version = Escaped(&self.version);
+        writer.metric(
+            "istio_build",
+            Kind::Gauge,
+            "Istio component build info.",
+            [(format!("component=\"proxy\",tag=\"{version}\""), 1)],
+        );
+        self.events.write(writer);
         let connections = self.connections.overflowed();
         let overflowed = self.requests.overflowed().saturating_add(connections);
         writer.metric(
