@@ -2,8 +2,8 @@
 //!
 //! Each decision is timed by itself, which costs about as much as the first line says; `hot` are
 //! times of one question that is asked a hundred times in a row: the least and the 99th percentile of
-//! all questions. Bytes are those asked of the
-//! allocator by what is left of a first sync, for policies and index together.
+//! all questions; `turn p99` is that of the least time of each question when all are asked in turn.
+//! Bytes are those asked of the allocator by what is left of a first sync, for policies and index.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -462,16 +462,22 @@ fn workload(namespace: &str) -> Workload {
     })
 }
 
-/// Median and 99th percentile in nanoseconds.
-fn percentiles(index: &PolicyIndex, asks: &[Ask], by_residual: bool) -> (u128, u128) {
+/// Median and 99th percentile in nanoseconds, and the 99th percentile of the least time of each
+/// question: all are asked in turn, so what is looked at is not at hand, but a pause of the machine
+/// rarely meets the same question each time.
+fn percentiles(index: &PolicyIndex, asks: &[Ask], by_residual: bool) -> (u128, u128, u128) {
     let mut times = Vec::new();
     each_decision(index, asks, 20_000, by_residual, |decide| {
         let start = Instant::now();
         decide();
         times.push(start.elapsed().as_nanos());
     });
+    let each = (0..asks.len().min(times.len())).map(|at| times.iter().skip(at).step_by(asks.len()));
+    let mut least: Vec<_> = each.filter_map(|own| own.min().copied()).collect();
+    least.sort_unstable();
     times.sort_unstable();
-    (times[times.len() / 2], times[times.len() * 99 / 100])
+    let p99 = |times: &[u128]| times[times.len() * 99 / 100];
+    (times[times.len() / 2], p99(&times), p99(&least))
 }
 
 fn measure(cell: Cell) {
@@ -502,8 +508,8 @@ fn report(
     index: &PolicyIndex,
     asks: &[Ask],
 ) {
-    let (p50, p99) = percentiles(index, asks, false);
-    let (left50, left99) = percentiles(index, asks, true);
+    let (p50, p99, turn99) = percentiles(index, asks, false);
+    let (left50, left99, _) = percentiles(index, asks, true);
     let mut least = f64::MAX;
     let mut hot = Vec::new();
     each_decision(index, asks, 1000, false, |decide| {
@@ -525,7 +531,7 @@ fn report(
         allocations += CALLS.load(Ordering::Relaxed) - before;
     });
     print!(
-        "{name:<34} {rules:>7} {:>8.1} {least:>8.0} {hot99:>8.0} {p50:>7} {p99:>7} {left50:>8} {left99:>8} {allocations:>6}",
+        "{name:<34} {rules:>7} {:>8.1} {least:>8.0} {hot99:>8.0} {p50:>7} {p99:>7} {turn99:>8} {left50:>8} {left99:>8} {allocations:>6}",
         compile.as_secs_f64() * 1000.0
     );
 }
@@ -539,7 +545,7 @@ fn main() {
     clock.sort_unstable();
     println!("the clock itself: {} ns", clock[clock.len() / 2]);
     println!(
-        "{:<34} {:>7} {:>8} {:>8} {:>8} {:>7} {:>7} {:>8} {:>8} {:>6}",
+        "{:<34} {:>7} {:>8} {:>8} {:>8} {:>7} {:>7} {:>8} {:>8} {:>8} {:>6}",
         "",
         "rules",
         "sync ms",
@@ -547,6 +553,7 @@ fn main() {
         "hot p99",
         "p50",
         "p99",
+        "turn p99",
         "left p50",
         "left p99",
         "allocs"

@@ -56,12 +56,13 @@ fn port() -> impl Strategy<Value = u16> {
 }
 
 fn pattern(texts: impl Strategy<Value = String>) -> impl Strategy<Value = StringMatch> {
-    (texts, any::<(Index, Index)>(), 0..8_u8).prop_map(|(text, (from, to), kind)| {
+    (texts, any::<(Index, Index)>(), 0..9_u8).prop_map(|(text, (from, to), kind)| {
         let (a, b) = (from.index(text.len()), to.index(text.len()));
         match kind {
             0..3 => StringMatch::exact(text).unwrap(),
             3..5 => StringMatch::prefix(&text[..=a]).unwrap(),
             5..7 => StringMatch::suffix(&text[b..]).unwrap(),
+            7 => StringMatch::exact(format!("{}*{}", &text[..=a], &text[b..])).unwrap(),
             _ => StringMatch::Presence,
         }
     })

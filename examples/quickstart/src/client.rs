@@ -47,16 +47,30 @@ impl HttpClient {
         }
     }
 
-    /// Sends one request and reads its answer.
+    /// Asks for `/`.
     pub(crate) async fn get(&mut self, host: &str) -> Result<Answer> {
-        let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        self.send("GET", "/", &[("host", host)]).await
+    }
+
+    /// Sends one request without a body, and reads its answer.
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\n");
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += "\r\n";
         self.0.write_all(request.as_bytes()).await?;
         let (mut status, mut length) = (String::new(), 0);
         self.0.read_line(&mut status).await?;
         loop {
             let mut line = String::new();
             self.0.read_line(&mut line).await?;
-            match line.trim().split_once(": ") {
+            match line.trim().to_ascii_lowercase().split_once(": ") {
                 Some(("content-length", value)) => length = value.parse()?,
                 Some(_) => {}
                 None => break,

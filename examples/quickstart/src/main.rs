@@ -3,10 +3,13 @@
 
 mod application;
 mod arguments;
+mod behind;
 mod client;
 mod failure;
+mod instance;
 mod journal;
 mod mesh;
+mod tour;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,7 +47,7 @@ async fn run() -> Result<()> {
         None => application::start().await?,
     };
     let (journal, mut entries) = Journal::new();
-    let mesh = Mesh::start(application, journal).await?;
+    let mesh = Mesh::start(application, journal.clone()).await?;
     println!(
         "A mesh in this process: the workloads shop, stranger and hello, each with a proxy of its own."
     );
@@ -54,7 +57,8 @@ async fn run() -> Result<()> {
     if !arguments.serve {
         ask_as_shop(&mesh, &mut entries).await?;
         ask_as_stranger(&mesh, &mut entries).await?;
-        compare(&mesh, application).await?;
+        let (direct, l4) = compare(&mesh, application).await?;
+        tour::show(journal, direct, l4).await?;
         println!(
             "Keep it running and try it yourself: cargo run --release -p quickstart -- --serve"
         );
@@ -119,7 +123,7 @@ async fn print_entries(entries: &mut journal::Entries) -> Result<()> {
 }
 
 /// The time that the two proxies add to a request on an open connection.
-async fn compare(mesh: &Mesh, application: std::net::SocketAddr) -> Result<()> {
+async fn compare(mesh: &Mesh, application: std::net::SocketAddr) -> Result<(Duration, Duration)> {
     let mut direct = HttpClient::direct(application).await?;
     let mut meshed = HttpClient::through_socks5(mesh.shop, HOST, 80).await?;
     let (without, with) = (direct.median(HOST).await?, meshed.median(HOST).await?);
@@ -132,5 +136,5 @@ async fn compare(mesh: &Mesh, application: std::net::SocketAddr) -> Result<()> {
         added.as_micros(),
         client::SAMPLES,
     );
-    Ok(())
+    Ok((without, with))
 }

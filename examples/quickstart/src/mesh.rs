@@ -8,9 +8,11 @@ use mesh_core::credential::CertificateSource;
 use mesh_core::drain::{self, Drain, Trigger};
 use mesh_core::identity::SpiffeId;
 use mesh_core::resolve::ResolveConfig;
+use mesh_core::snapshot::MeshSnapshot;
 use mesh_core::store::MeshStore;
 use mesh_core::telemetry::{Direction, Telemetry};
 use mesh_core::tls::TlsContext;
+use mesh_core::watch::Watch;
 use mesh_hbone::client::ClientLayer;
 use mesh_hbone::proxy::{
     AcceptOptions, Attributes, Authorizer, Dial, DialError, DialFuture, HopConnector, Inbound,
@@ -41,14 +43,14 @@ pub(crate) struct Mesh {
     stop: Trigger,
 }
 
-/// What all proxies are made with.
-struct Parts {
-    certificates: Arc<dyn CertificateSource>,
-    tls: Arc<TlsContext>,
-    store: MeshStore,
-    config: ResolveConfig,
-    telemetry: Arc<dyn Telemetry>,
-    drain: Drain,
+/// What all node proxies are made with.
+pub(crate) struct Parts {
+    pub(crate) certificates: Arc<dyn CertificateSource>,
+    pub(crate) tls: Arc<TlsContext>,
+    pub(crate) snapshots: Watch<MeshSnapshot>,
+    pub(crate) config: ResolveConfig,
+    pub(crate) telemetry: Arc<dyn Telemetry>,
+    pub(crate) drain: Drain,
 }
 
 impl Mesh {
@@ -72,12 +74,13 @@ impl Mesh {
         let parts = Parts {
             certificates: Arc::new(certificates),
             tls: Arc::new(TlsContext::with_default_provider()?),
-            store,
+            snapshots: store.watch(),
             config,
             telemetry,
             drain,
         };
-        parts.server_proxy(listener, application)?;
+        let hello = ("hello", HELLO.parse()?);
+        parts.server_proxy(listener, hello, only(SHOP.parse()?), application)?;
         let shop = parts.client_proxy("shop").await?;
         let stranger = parts.client_proxy("stranger").await?;
         Ok(Self {
@@ -100,7 +103,7 @@ impl Mesh {
 
 impl Parts {
     /// Applications -> SOCKS5 -> resolve -> HBONE.
-    async fn client_proxy(&self, workload: &str) -> Result<SocketAddr> {
+    pub(crate) async fn client_proxy(&self, workload: &str) -> Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let dialer = TcpDialer::new(SocketOptions::default());
@@ -113,20 +116,20 @@ impl Parts {
     }
 
     /// HBONE -> resolve -> authorize -> the application.
-    fn server_proxy(&self, listener: TcpListener, application: SocketAddr) -> Result<()> {
+    pub(crate) fn server_proxy(
+        &self,
+        listener: TcpListener,
+        (workload, identity): (&str, SpiffeId),
+        authorizer: impl Authorizer,
+        application: SocketAddr,
+    ) -> Result<()> {
         let dialer = ApplicationDialer {
             application,
             tcp: TcpDialer::new(SocketOptions::default()),
         };
-        let resolver = self.resolver("hello");
-        let inbound = Inbound::new(
-            resolver,
-            only(SHOP.parse()?),
-            dialer,
-            self.telemetry.clone(),
-        );
-        let hbone =
-            ServerLayer::builder(HELLO.parse()?, self.certificates.clone(), self.tls.clone());
+        let resolver = self.resolver(workload);
+        let inbound = Inbound::new(resolver, authorizer, dialer, self.telemetry.clone());
+        let hbone = ServerLayer::builder(identity, self.certificates.clone(), self.tls.clone());
         let hbone = hbone.drain(self.drain.clone()).build()?;
         self.spawn(listener, hbone.layer(inbound), Direction::Inbound);
         Ok(())
@@ -134,7 +137,7 @@ impl Parts {
 
     fn resolver(&self, workload: &str) -> MeshResolver {
         let local = LocalWorkload::Uid(workload.into());
-        MeshResolver::new(self.store.watch(), self.config.clone(), local)
+        MeshResolver::new(self.snapshots.clone(), self.config.clone(), local)
     }
 
     fn spawn<S>(&self, listener: TcpListener, service: S, direction: Direction)
@@ -150,11 +153,12 @@ impl Parts {
 }
 
 /// The policy: nobody but `caller`, as its certificate says.
-fn only(caller: SpiffeId) -> impl Authorizer {
+pub(crate) fn only(caller: SpiffeId) -> impl Authorizer {
+    let reason = format!("hello may be called by {} alone", caller.service_account());
     move |attributes: &Attributes<'_>| match attributes.identity {
         Some(identity) if *identity == caller => Verdict::Allow(Permit::lasting()),
         _ => Verdict::Deny {
-            reason: "hello may be called by shop alone".into(),
+            reason: reason.clone().into(),
         },
     }
 }

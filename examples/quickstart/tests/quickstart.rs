@@ -36,6 +36,14 @@ fn it_shows_an_allowed_and_a_refused_request_from_both_proxies() {
         "PolicyDenied",
         "hello may be called by shop alone",
         "through the mesh",
+        "90 % and 10 % are asked for",
+        "shop saw 0 failures",
+        "no token        403 Forbidden: RBAC: access denied",
+        "a forged token  401 Unauthorized: Jwt verification fails",
+        "alice's token   200 OK: catalog, version ",
+        "DELETE",
+        "expected one of GET",
+        "which reads it",
     ] {
         assert!(
             shown.contains(expected),

@@ -25,7 +25,8 @@ use crate::mesh::Mesh;
 use crate::workers::{Shared, Workers};
 use crate::{admin, certificates, manifests};
 
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Why the waypoint could not start.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Time for cut connections to say so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -36,7 +37,7 @@ const INTERRUPTED: i32 = 130;
 ///
 /// # Errors
 /// Why it could not start.
-pub(crate) fn run() -> Result<(), BoxError> {
+pub fn run() -> Result<(), BoxError> {
     let cpus = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let settings = Settings::from_env(&Env::of_process(), cpus)?;
     let log = Log::start(settings.log_format, settings.log_filter.parse()?)?;
@@ -83,7 +84,7 @@ async fn serve(settings: Settings, log: Log) -> Result<(), BoxError> {
     Ok(())
 }
 
-fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Shared, BoxError> {
+pub(crate) fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Shared, BoxError> {
     let own = &settings.workload;
     let domain = settings.trust_domain.clone();
     let workloads = MeshWorkloads::new(mesh.store.watch(), settings.network.clone());
@@ -115,7 +116,7 @@ fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Shared, BoxError
 }
 
 /// What is to be done from time to time: hosts that were taken out come back, keys of tokens are fetched.
-fn keep_up(mesh: &Arc<Mesh>) {
+pub(crate) fn keep_up(mesh: &Arc<Mesh>) {
     let upstreams = mesh.upstreams.clone();
     tokio::spawn(maintain(move || upstreams.known()));
     let keys = mesh.security.keys.clone();
@@ -127,7 +128,7 @@ fn keep_up(mesh: &Arc<Mesh>) {
 }
 
 /// Takes nothing new, finishes what runs, and cuts what is left at the deadline.
-async fn end(trigger: &Trigger, deadline: Duration) {
+pub(crate) async fn end(trigger: &Trigger, deadline: Duration) {
     trigger.drain();
     if tokio::time::timeout(deadline, trigger.finished())
         .await

@@ -1,21 +1,6 @@
 //! The waypoint of an ambient mesh: HBONE in, HTTP routed and authorized, HBONE out.
 #![forbid(unsafe_code)]
 
-mod admin;
-mod app;
-mod certificates;
-mod config;
-mod connector;
-mod explain;
-mod ingress;
-mod limits;
-mod manifests;
-mod mesh;
-mod security;
-mod stack;
-mod stream;
-mod workers;
-
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -49,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn proxy() -> ExitCode {
-    match app::run() {
+    match waypoint::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("waypoint: {}", process::logging::Chain(&*error));

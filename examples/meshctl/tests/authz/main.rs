@@ -510,6 +510,9 @@ fn some_rule(dice: &mut Dice) -> Value {
             "namespaces" => ("from", "source"),
             _ => ("to", "operation"),
         };
+        if rule[part].is_null() {
+            rule[part] = json!([{ inner: {} }]);
+        }
         rule[part][0][inner][name.as_str()] = json!(list);
     }
     rule

@@ -29,8 +29,9 @@ policies:
   action: Allow
   dryRun: true
   rules:
-  - - - principals: [!Suffix /sa/x, !Presence []]
+  - - - principals: [!Suffix /sa/x, !Exact td/ns/a/sa/y]
         destinationPorts: [80]
+      - principals: [!Presence []]
       - {notNamespaces: [!Exact a], sourceIps: [10.0.0.0/8]}
       - notServiceAccounts: [{namespace: ns, serviceAccount: b}]
 ";
@@ -95,7 +96,8 @@ fn the_dump_has_the_names_that_istioctl_reads() {
             "scope": "Namespace",
             "action": "Allow",
             "rules": [[[
-                {"principals": [{"Presence": []}, {"Suffix": "/sa/x"}], "destinationPorts": [80]},
+                {"principals": [{"Exact": "td/ns/a/sa/y"}, {"Suffix": "/sa/x"}], "destinationPorts": [80]},
+                {"principals": [{"Presence": []}]},
                 {"notNamespaces": [{"Exact": "a"}], "sourceIps": ["10.0.0.0/8"]},
                 {"notServiceAccounts": [{"namespace": "ns", "serviceAccount": "b"}]},
             ]]],

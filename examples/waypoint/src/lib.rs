@@ -1,0 +1,23 @@
+//! The waypoint of an ambient mesh: HBONE in, HTTP routed and authorized, HBONE out.
+//!
+//! [`run`] is the process; [`Waypoint`] is one inside of another process.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod app;
+mod certificates;
+mod config;
+mod connector;
+mod embedded;
+mod explain;
+mod ingress;
+mod limits;
+mod manifests;
+mod mesh;
+mod security;
+mod stack;
+mod stream;
+mod workers;
+
+pub use app::{BoxError, run};
+pub use embedded::Waypoint;
