@@ -13,7 +13,10 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let (unit, digits) = bytes.split_last().expect("what is accepted is not empty");
-    let number: u128 = std::str::from_utf8(digits).expect("ASCII").parse().expect("digits");
+    let number: u128 = std::str::from_utf8(digits)
+        .expect("ASCII")
+        .parse()
+        .expect("digits");
     let nanos = match unit {
         b'H' => 3_600_000_000_000,
         b'M' => 60_000_000_000,
