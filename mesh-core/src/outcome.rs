@@ -35,6 +35,10 @@ pub enum Outcome {
     Reset,
     /// Copying failed in the middle of the connection for another reason.
     CopyFailure,
+    /// The destination has no endpoint that may be chosen.
+    NoEndpoint,
+    /// The destination has as many connections as it may have.
+    Overflow,
 }
 
 impl Outcome {
@@ -50,7 +54,9 @@ impl Outcome {
             | Self::Refused
             | Self::Unresolved
             | Self::BadRequest
-            | Self::CopyFailure => "CONNECT",
+            | Self::CopyFailure
+            | Self::NoEndpoint
+            | Self::Overflow => "CONNECT",
             Self::ConnectTimeout => "NETWORK_POLICY",
             Self::TlsFailure => "TLS_FAILURE",
             Self::Http2Failure => "H2_HANDSHAKE_FAILURE",

@@ -99,6 +99,8 @@ pub struct Entry {
     pub detail: &'static str,
     /// Why the last attempt failed, in words.
     pub failure: Option<Box<str>>,
+    /// Why a connection was ended or refused, in words; Envoy's `CONNECTION_TERMINATION_DETAILS`.
+    pub termination: Option<Box<str>>,
     /// From the start to the last byte of the request's body that was read.
     pub received: Option<Duration>,
     /// From the start to the first byte of the request that went to the last host.
@@ -226,6 +228,7 @@ impl Entry {
             flags: Flags::NONE,
             detail: "",
             failure: None,
+            termination: None,
             received: None,
             sent: None,
             answered: None,

@@ -22,6 +22,7 @@ use process::shutdown::{Shutdown, Signals};
 
 use crate::config::Settings;
 use crate::mesh::Mesh;
+use crate::passthrough::Told;
 use crate::workers::{Shared, Workers};
 use crate::{admin, certificates, manifests};
 
@@ -95,16 +96,24 @@ pub(crate) fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Share
         ..MetricsSettings::default()
     }));
     let mut sinks: Vec<Arc<dyn Sink>> = vec![metrics.clone()];
+    let mut told = Told {
+        metrics: metrics.clone(),
+        log: None,
+        workloads: workloads.clone(),
+    };
     if let Some(format) = settings.access_log {
         let (writer, _thread) = LogWriter::start(std::io::stdout(), settings.workers.get())?;
         let format = match format {
             LogFormat::Plain => Format::istio_text(),
             LogFormat::Json => Format::istio_json(),
         };
-        sinks.push(Arc::new(AccessLog::new(format, writer)));
+        let log = Arc::new(AccessLog::new(format, writer));
+        sinks.push(log.clone());
+        told.log = Some(log);
     }
     Ok(Shared {
         telemetry: TelemetryLayer::new(Arc::new(sinks)).with_workloads(workloads),
+        told,
         identity: SpiffeId::new(domain, &own.namespace, &own.service_account)?,
         certificates: certificates::start(settings)?,
         tls: Arc::new(TlsContext::with_default_provider()?),

@@ -8,12 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::HeaderMap;
-use mesh_authz::Verdict;
 use mesh_authz::layer::{ConnectionFacts, RequestPolicies};
+use mesh_authz::{DenyReason, Undecided, Verdict};
 use mesh_core::authority::ConnectAuthority;
 use mesh_core::drain::Drain;
-use mesh_core::lb::Pick;
-use mesh_core::random::ThreadRandom;
 use mesh_core::resolve::{InboundRequest, WaypointRoute, waypoint};
 use mesh_hbone::Tunnel;
 use mesh_hbone::server::{Incoming, Refusal};
@@ -21,13 +19,11 @@ use mesh_l7::downstream::Downstream;
 use mesh_l7::mesh::{PortProtocol, UpstreamConfig};
 use mesh_l7::serve::{DetectSettings, Detected, Server, detect};
 use mesh_l7::target::ServiceTarget;
-use mesh_l7::upstream::Upstreams;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tower_service::Service;
 
 use crate::config::Settings;
-use crate::connector::Connector;
 use crate::mesh::{Mesh, own};
+use crate::passthrough::{Arrived, Passthrough};
 use crate::security::ServiceSecurity;
 use crate::stack::Stack;
 
@@ -37,13 +33,14 @@ pub(crate) struct Ingress {
     pub(crate) settings: Arc<Settings>,
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) stack: Stack,
-    pub(crate) connector: Connector,
+    pub(crate) passthrough: Passthrough,
     pub(crate) server: Server,
     pub(crate) drain: Drain,
 }
 
 /// A request that was found out about.
 struct Found {
+    service: Arc<mesh_core::model::Service>,
     target: ServiceTarget,
     destination: SocketAddr,
     security: Arc<ServiceSecurity>,
@@ -64,16 +61,19 @@ impl Ingress {
         let peer = incoming.peer().clone();
         let facts = ConnectionFacts::new(peer.addr(), found.destination)
             .with_identity(peer.identity().clone());
+        let downstream = Downstream::new(peer.addr(), found.destination)
+            .with_identity(Some(peer.identity().clone()))
+            .with_service(found.target.clone());
+        let downstream = Arc::new(downstream);
         if found.protocol == PortProtocol::Opaque {
-            return self.opaque(incoming, &found, &facts).await;
+            let denied = self.denied(&found, &facts);
+            let arrived = found.arrived(downstream);
+            return self.passthrough.answer(incoming, arrived, denied).await;
         }
         let Ok(tunnel) = incoming.accept(HeaderMap::new()) else {
             return;
         };
-        let downstream = Downstream::new(peer.addr(), found.destination)
-            .with_identity(Some(peer.identity().clone()))
-            .with_service(found.target.clone());
-        self.http(tunnel, found, facts, Arc::new(downstream)).await;
+        self.http(tunnel, found, facts, downstream).await;
     }
 
     /// What a request is for.
@@ -120,6 +120,7 @@ impl Ingress {
         Ok(Found {
             protocol: self.mesh.routing.load().protocol(&target),
             destination: SocketAddr::new(ip, port),
+            service,
             target,
             security,
         })
@@ -152,10 +153,9 @@ impl Ingress {
                         .await
                 }
                 Ok(Detected::Other(io)) => {
-                    if self.is_allowed(&found, &facts) {
-                        self.carry(io, &found).await;
-                    }
-                    return;
+                    let denied = self.denied(&found, &facts);
+                    let (io, arrived) = (io.into_parts(), found.arrived(downstream));
+                    return self.passthrough.go_on(io, arrived, denied).await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "connection failed before its protocol was known");
@@ -170,48 +170,29 @@ impl Ingress {
         }
     }
 
-    /// Bytes that are not looked into.
-    async fn opaque(&self, incoming: Incoming, found: &Found, facts: &ConnectionFacts) {
-        if !self.is_allowed(found, facts) {
-            return incoming.refuse(Refusal::Unauthorized);
-        }
-        // An error of the dial answers 503.
-        let Some(mut upstream) = self.connect(found).await else {
-            return incoming.refuse(Refusal::Unavailable);
-        };
-        let Ok(mut tunnel) = incoming.accept(HeaderMap::new()) else {
-            return;
-        };
-        let copied = copy_bidirectional(&mut tunnel, &mut upstream).await;
-        tracing::debug!(?copied, "connection ended");
-    }
-
-    async fn carry<IO: AsyncRead + AsyncWrite + Unpin>(&self, mut io: IO, found: &Found) {
-        if let Some(mut upstream) = self.connect(found).await {
-            let copied = copy_bidirectional(&mut io, &mut upstream).await;
-            tracing::debug!(?copied, "connection ended");
-        }
-    }
-
-    /// Whether policies let a connection pass that is no HTTP: what depends on requests denies.
-    fn is_allowed(&self, found: &Found, facts: &ConnectionFacts) -> bool {
+    /// What policies have against a connection that is no HTTP, in Envoy's words: what depends on requests
+    /// denies.
+    fn denied(&self, found: &Found, facts: &ConnectionFacts) -> Option<String> {
         let index = self.mesh.security.policies.index();
         let applies = found.security.applies.load();
         let decision = index.decide_connection(&applies.target(), &facts.connection());
-        matches!(decision.verdict, Verdict::Allow(_))
+        let rule = match decision.verdict {
+            Verdict::Allow(_) => return None,
+            Verdict::Deny(DenyReason::Explicit(rule))
+            | Verdict::Undecided(Undecided::NeedsRequest(rule)) => rule.id(),
+            Verdict::Deny(_) | Verdict::Undecided(Undecided::MissingPolicy(_)) => "none".to_owned(),
+        };
+        Some(format!("rbac_access_denied_matched_policy[{rule}]"))
     }
+}
 
-    async fn connect(&self, found: &Found) -> Option<crate::stream::Stream> {
-        let upstream = self.mesh.upstreams.upstream(&found.target)?;
-        let now = std::time::Instant::now();
-        let host = upstream
-            .cluster
-            .pick(&Pick::default(), now, &mut ThreadRandom)?;
-        let _permit = upstream.breaker.connection()?;
-        let connected = self.connector.clone().call(host.target().clone()).await;
-        connected
-            .inspect_err(|error| tracing::debug!(%error, "endpoint not reached"))
-            .ok()
+impl Found {
+    fn arrived(self, downstream: Arc<Downstream>) -> Arrived {
+        Arrived {
+            downstream,
+            service: self.service,
+            target: self.target,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod ingress;
 mod limits;
 mod manifests;
 mod mesh;
+mod passthrough;
 mod security;
 mod stack;
 mod stream;

@@ -1,6 +1,7 @@
 //! A byte stream to an endpoint: TCP or a tunnel.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,6 +14,16 @@ use tokio::net::TcpStream;
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Tunnel(Box<Tunnel>),
+}
+
+impl Stream {
+    /// This end of it, where it is one of its own.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Tunnel(_) => None,
+        }
+    }
 }
 
 macro_rules! either {

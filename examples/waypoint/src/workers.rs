@@ -23,6 +23,7 @@ use crate::config::Settings;
 use crate::connector::Connector;
 use crate::ingress::Ingress;
 use crate::mesh::Mesh;
+use crate::passthrough::{Passthrough, Told};
 use crate::stack::Stack;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) identity: SpiffeId,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) telemetry: TelemetryLayer,
+    pub(crate) told: Told,
     pub(crate) gate: HandshakeGate,
 }
 
@@ -114,11 +116,16 @@ fn ingress(shared: &Shared, drain: &Drain) -> Result<(ServerLayer, Ingress), Con
         shared.mesh.store.clone(),
     );
     let telemetry = shared.telemetry.clone();
+    let passthrough = Passthrough {
+        upstreams: shared.mesh.upstreams.clone(),
+        connector: connector.clone(),
+        told: shared.told.clone(),
+    };
     let ingress = Ingress {
         settings: shared.settings.clone(),
         mesh: shared.mesh.clone(),
-        stack: Stack::new(&shared.mesh, telemetry, connector.clone()),
-        connector,
+        stack: Stack::new(&shared.mesh, telemetry, connector),
+        passthrough,
         server: Server::new(ServerSettings::default()),
         drain: drain.clone(),
     };

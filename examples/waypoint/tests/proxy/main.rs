@@ -11,6 +11,7 @@
 mod application;
 mod client;
 mod instance;
+mod passthrough;
 mod scenarios;
 mod token;
 mod world;

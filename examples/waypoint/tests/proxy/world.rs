@@ -135,7 +135,7 @@ impl World {
     pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let began = Instant::now();
         while !holds().await {
-            assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+            assert!(began.elapsed() < Duration::from_secs(20), "{what}\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -153,6 +153,12 @@ impl World {
     /// What the process has logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    /// The address of the application `api`.
+    pub(crate) fn third(&self) -> Ipv4Addr {
+        let [a, b, c, d] = self.address.octets();
+        Ipv4Addr::new(a, b, c, d - 6)
     }
 
     /// The address of the fourth application, which is not there unless a test starts it.

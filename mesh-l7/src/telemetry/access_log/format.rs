@@ -75,7 +75,7 @@ const RECORD: [(&str, &str); 9] = [
 /// numbers stay numbers where a value is nothing but one operator.
 ///
 /// Operators that Envoy has and this proxy knows nothing of compile, and are never known: `CONNECTION_ID`,
-/// `CONNECTION_TERMINATION_DETAILS`, `DOWNSTREAM_PEER_SUBJECT`, `DYNAMIC_METADATA`, `FILTER_STATE`, `METADATA`,
+/// `DOWNSTREAM_PEER_SUBJECT`, `DYNAMIC_METADATA`, `FILTER_STATE`, `METADATA`,
 /// `REQUESTED_SERVER_NAME`, `UPSTREAM_WIRE_BYTES_*`, `VIRTUAL_CLUSTER_NAME`. `CEL` is unknown. Ours are
 /// `MESH_SOURCE_WORKLOAD`, `MESH_SOURCE_NAMESPACE`, `MESH_DESTINATION_WORKLOAD`, `MESH_DESTINATION_NAMESPACE` and
 /// `MESH_DESTINATION_SERVICE`. Wire bytes are counted as HTTP/1 writes heads.

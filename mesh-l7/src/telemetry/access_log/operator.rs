@@ -15,6 +15,7 @@ pub(super) enum Operator {
     Protocol,
     ResponseCode,
     ResponseCodeDetails,
+    Termination,
     Flags,
     FlagsLong,
     BytesReceived,
@@ -207,8 +208,8 @@ fn simple(name: &str) -> Option<Operator> {
         "MESH_DESTINATION_WORKLOAD" => Operator::DestinationWorkload,
         "MESH_DESTINATION_NAMESPACE" => Operator::DestinationNamespace,
         "MESH_DESTINATION_SERVICE" => Operator::DestinationService,
+        "CONNECTION_TERMINATION_DETAILS" => Operator::Termination,
         "CONNECTION_ID"
-        | "CONNECTION_TERMINATION_DETAILS"
         | "DOWNSTREAM_PEER_SUBJECT"
         | "REQUESTED_SERVER_NAME"
         | "UPSTREAM_WIRE_BYTES_RECEIVED"

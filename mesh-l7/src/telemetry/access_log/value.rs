@@ -42,7 +42,7 @@ pub(super) enum Shown<'a> {
     Flags(Flags),
     FlagsLong(Flags),
     Identity(&'a SpiffeId),
-    Cluster(&'a ServiceTarget),
+    Cluster(&'a ServiceTarget, &'static str),
     Hex(u128, usize),
 }
 
@@ -81,6 +81,7 @@ impl<'a> Context<'a> {
             }),
             Operator::ResponseCode
             | Operator::ResponseCodeDetails
+            | Operator::Termination
             | Operator::Flags
             | Operator::FlagsLong
             | Operator::GrpcStatus(_) => self.outcome(operator),
@@ -148,6 +149,7 @@ impl<'a> Context<'a> {
         match operator {
             Operator::ResponseCode => self.status(),
             Operator::ResponseCodeDetails => text(entry.detail),
+            Operator::Termination => text(entry.termination.as_deref().unwrap_or_default()),
             Operator::Flags if entry.flags.is_empty() => Value::Absent,
             Operator::Flags => Value::Shown(Shown::Flags(entry.flags)),
             Operator::FlagsLong if entry.flags.is_empty() => Value::Absent,
@@ -225,7 +227,11 @@ impl<'a> Context<'a> {
             }
             Operator::UpstreamCluster => {
                 let target = entry.target.as_ref();
-                target.map_or(Value::Absent, |target| Value::Shown(Shown::Cluster(target)))
+                // What has no head is a connection of bytes.
+                let protocol = entry.request.as_ref().map_or("tcp", |_| "http");
+                target.map_or(Value::Absent, |target| {
+                    Value::Shown(Shown::Cluster(target, protocol))
+                })
             }
             Operator::UpstreamLocal => address(entry.upstream_local, AddressForm::Whole),
             Operator::UpstreamLocalWithoutPort => {
@@ -334,8 +340,8 @@ impl fmt::Display for Shown<'_> {
             Self::Identity(identity) => identity.fmt(f),
             Self::Hex(number, width) => write!(f, "{number:0width$x}"),
             // As Istio names what is behind a waypoint.
-            Self::Cluster(target) => {
-                write!(f, "inbound-vip|{}|http", target.port)?;
+            Self::Cluster(target, protocol) => {
+                write!(f, "inbound-vip|{}|{protocol}", target.port)?;
                 if let Some(subset) = &target.subset {
                     write!(f, "/{subset}")?;
                 }

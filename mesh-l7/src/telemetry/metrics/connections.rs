@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 
 use super::super::end::End;
 use super::super::labels::{self, Ends, Outcome, Service};
+use crate::record::Flags;
 
 /// The counters of all connections with the same labels.
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ impl Connections {
                 series.opened.fetch_add(1, Ordering::Relaxed);
             }
             Event::Closed(connection, end) => {
-                let series = self.of(connection, end.outcome.response_flags());
+                let series = self.of(connection, &flags(end.outcome).to_string());
                 series.closed.fetch_add(1, Ordering::Relaxed);
             }
             // Sockets and what never became a connection are not in these metrics.
@@ -96,6 +97,23 @@ impl Connections {
             return self.overflow.clone();
         }
         by_labels.entry(text.into()).or_default().clone()
+    }
+}
+
+/// Envoy's response flags of a TCP proxy. Policy that denies sets none.
+fn flags(outcome: mesh_core::outcome::Outcome) -> Flags {
+    use mesh_core::outcome::Outcome;
+    match outcome {
+        Outcome::Overflow => Flags::OVERFLOW,
+        Outcome::NoEndpoint => Flags::NO_HOST,
+        Outcome::ConnectFailure
+        | Outcome::ConnectTimeout
+        | Outcome::Refused
+        | Outcome::TlsFailure
+        | Outcome::Http2Failure
+        | Outcome::IdentityFailure
+        | Outcome::CertificateRevoked => Flags::UPSTREAM_CONNECT,
+        _ => Flags::NONE,
     }
 }
 

@@ -1,0 +1,175 @@
+//! Connections that are carried as bytes: to which host, for how long, and what is told about them.
+
+mod limits;
+mod report;
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use http::HeaderMap;
+use mesh_core::model::Service;
+use mesh_core::outcome::Outcome;
+use mesh_core::random::ThreadRandom;
+use mesh_hbone::Tunnel;
+use mesh_hbone::copy::{CopyError, Meter, Plain, copy};
+use mesh_hbone::server::{Incoming, Refusal};
+use mesh_l7::downstream::Downstream;
+use mesh_l7::mesh::{Endpoint, MeshUpstreams};
+use mesh_l7::record::Flags;
+use mesh_l7::target::ServiceTarget;
+use mesh_l7::tcp::{ConnectSettings, Held, NotConnected, Reason, connect};
+use mesh_l7::telemetry::{AccessLog, MeshWorkloads, Metrics};
+use mesh_l7::upstream::{Upstream, Upstreams};
+use tokio::io::AsyncWriteExt;
+
+use crate::connector::Connector;
+use crate::stream::Stream;
+
+use limits::Limits;
+use report::Report;
+
+/// Carries connections as bytes. One for each worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Passthrough {
+    pub(crate) upstreams: Arc<MeshUpstreams>,
+    pub(crate) connector: Connector,
+    pub(crate) told: Told,
+}
+
+/// Who is told about connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: Option<Arc<AccessLog>>,
+    pub(crate) workloads: Arc<MeshWorkloads>,
+}
+
+/// A connection that is to be carried, as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrived {
+    pub(crate) downstream: Arc<Downstream>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) target: ServiceTarget,
+}
+
+/// A connection to a host.
+struct Open {
+    stream: Stream,
+    _held: Held,
+    limits: Limits,
+}
+
+impl Passthrough {
+    /// Connects, answers, and carries. `denied` is what policies have against it.
+    pub(crate) async fn answer(
+        &self,
+        incoming: Incoming,
+        arrived: Arrived,
+        denied: Option<String>,
+    ) {
+        let mut report = Report::new(&self.told, &arrived);
+        if let Some(denied) = denied {
+            report.denied(denied);
+            return incoming.refuse(Refusal::Unauthorized);
+        }
+        let Some(open) = self.open(&arrived, &mut report).await else {
+            return incoming.refuse(Refusal::Unavailable);
+        };
+        match incoming.accept(HeaderMap::new()) {
+            Ok(tunnel) => open.carry(tunnel, &BytesMut::new(), report).await,
+            Err(_) => report.ended(Outcome::Reset, Flags::CLIENT_GONE, None),
+        }
+    }
+
+    /// Carries a tunnel that was answered, of which these bytes have been read.
+    pub(crate) async fn go_on(
+        &self,
+        (first, tunnel): (BytesMut, Tunnel),
+        arrived: Arrived,
+        denied: Option<String>,
+    ) {
+        let mut report = Report::new(&self.told, &arrived);
+        if let Some(denied) = denied {
+            return report.denied(denied);
+        }
+        // The tunnel is reset where there is no host.
+        if let Some(open) = self.open(&arrived, &mut report).await {
+            open.carry(tunnel, &first, report).await;
+        }
+    }
+
+    async fn open(&self, arrived: &Arrived, report: &mut Report) -> Option<Open> {
+        let Some(upstream) = self.upstreams.upstream(&arrived.target) else {
+            let reason = Reason::NoHost;
+            report.not_connected(NotConnected::<Endpoint> {
+                reason,
+                host: None,
+                attempts: 0,
+            });
+            return None;
+        };
+        let source = arrived.downstream.source.ip();
+        let connector = self.connector.clone();
+        let settings = ConnectSettings::default();
+        match connect(connector, &upstream, source, &settings, &mut ThreadRandom).await {
+            Ok(connected) => {
+                report.connected(&connected.host, connected.attempts, &connected.io);
+                Some(Open {
+                    stream: connected.io,
+                    _held: connected.held,
+                    limits: limits(&upstream),
+                })
+            }
+            Err(failed) => {
+                report.not_connected(failed);
+                None
+            }
+        }
+    }
+}
+
+fn limits(upstream: &Upstream<Endpoint>) -> Limits {
+    let settings = &upstream.settings;
+    Limits::new(settings.idle_timeout, settings.max_connection_duration)
+}
+
+impl Open {
+    async fn carry(mut self, tunnel: Tunnel, first: &[u8], mut report: Report) {
+        report.counts_first(first.len());
+        if let Err(error) = self.stream.write_all(first).await {
+            return report.ended(Outcome::Reset, Flags::UPSTREAM_CLOSED, Some(&error));
+        }
+        let copied = copied(tunnel, self.stream, report.meter());
+        let ended = self.limits.hold(copied, report.meter()).await;
+        match ended {
+            Ok(Ok(())) => report.ended(Outcome::Completed, Flags::NONE, None),
+            Ok(Err(error)) => {
+                let outcome = error.outcome();
+                report.ended(outcome, flags(&error), Some(&error));
+            }
+            Err(stopped) => report.stopped(stopped),
+        }
+    }
+}
+
+async fn copied(tunnel: Tunnel, stream: Stream, meter: &Meter) -> Result<(), CopyError> {
+    match stream {
+        Stream::Tcp(stream) => copy(tunnel, Plain::new(stream), meter).await,
+        Stream::Tunnel(upstream) => copy(tunnel, *upstream, meter).await,
+    }
+}
+
+/// Who ended it early.
+fn flags(error: &CopyError) -> Flags {
+    use mesh_hbone::copy::Side;
+    let (CopyError::Reset { side, .. }
+    | CopyError::Lost { side, .. }
+    | CopyError::Failed { side, .. }) = error
+    else {
+        return Flags::NONE;
+    };
+    match side {
+        Side::Server => Flags::UPSTREAM_CLOSED,
+        _ => Flags::CLIENT_GONE,
+    }
+}
