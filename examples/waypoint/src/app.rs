@@ -24,7 +24,7 @@ use crate::config::Settings;
 use crate::mesh::Mesh;
 use crate::passthrough::Told;
 use crate::workers::{Shared, Workers};
-use crate::{admin, certificates, manifests};
+use crate::{admin, certificates, mesh};
 
 /// Why the waypoint could not start.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -64,13 +64,19 @@ async fn serve(settings: Settings, log: Log) -> Result<(), BoxError> {
     let readiness = Readiness::default();
     let proxy = readiness.wait_for("proxy");
     let ready_server = admin::readiness(&settings.listen, readiness)?;
-    let mesh = Arc::new(Mesh::new(&settings));
-    let source = manifests::load(&settings, &mesh)?;
-    tokio::spawn(manifests::watch(source, settings.clone(), mesh.clone()));
+    let mesh = Arc::new(Mesh::new(&settings)?);
+    let synced = mesh::start(&settings, &mesh)?;
     let shared = shared(&settings, &mesh)?;
     admin::administration(&settings.listen, &mesh)?;
     admin::metrics(&settings.listen, &shared.metrics)?;
     keep_up(&mesh);
+    tokio::select! {
+        () = synced.wait() => {}
+        reason = shutdown.begun() => {
+            tracing::info!(reason, "stopped before the mesh was known");
+            return Ok(());
+        }
+    }
 
     let (trigger, drain) = drain::channel();
     let workers = Workers::start(&shared, &drain)?;
@@ -111,11 +117,12 @@ pub(crate) fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Share
         sinks.push(log.clone());
         told.log = Some(log);
     }
+    let identity = SpiffeId::new(domain, &own.namespace, &own.service_account)?;
     Ok(Shared {
         telemetry: TelemetryLayer::new(Arc::new(sinks)).with_workloads(workloads),
         told,
-        identity: SpiffeId::new(domain, &own.namespace, &own.service_account)?,
-        certificates: certificates::start(settings)?,
+        certificates: certificates::start(settings, &identity)?,
+        identity,
         tls: Arc::new(TlsContext::with_default_provider()?),
         settings: settings.clone(),
         mesh: mesh.clone(),

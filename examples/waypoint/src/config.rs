@@ -1,5 +1,7 @@
 //! The settings of the process, read once from the environment.
 
+mod sources;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,10 +10,18 @@ use std::time::Duration;
 use mesh_core::identity::TrustDomain;
 use mesh_core::name::Name;
 use mesh_hbone::sock::wildcard;
-use mesh_xds::dev_ca::DevCa;
 use mesh_xds::manifest::POLL_INTERVAL;
+use process::control_plane::{Token, XdsSettings};
 use process::env::{ConfigError, Env, wrong};
 use process::logging::LogFormat;
+use process::node::Node;
+
+pub(crate) use sources::Authority;
+
+use sources::Sources;
+
+/// Where Kubernetes' downward API puts the labels of a waypoint's pod, below the working directory.
+const POD_LABELS: &str = "./etc/istio/pod/labels";
 
 /// Everything that can be set from outside.
 #[derive(Clone, Debug)]
@@ -25,11 +35,19 @@ pub(crate) struct Settings {
     pub(crate) network: Name,
     /// `ISTIO_META_CLUSTER_ID`, else `CLUSTER_ID`; default `Kubernetes`.
     pub(crate) cluster_id: Name,
-    /// `MESH_MANIFESTS`, looked at every `MESH_LOCAL_XDS_INTERVAL` (50 ms).
-    pub(crate) manifests: PathBuf,
+    /// `MESH_MANIFESTS`, looked at every `MESH_LOCAL_XDS_INTERVAL` (50 ms); there is this, `xds`, or both.
+    pub(crate) manifests: Option<PathBuf>,
     pub(crate) interval: Duration,
-    /// `MESH_DEV_CA_DIR`, with `FAKE_CA=true`.
-    pub(crate) dev_ca: PathBuf,
+    /// `XDS_ADDRESS`, or the discovery address of `PROXY_CONFIG`.
+    pub(crate) xds: Option<XdsSettings>,
+    /// `FAKE_CA`, or `CA_ADDRESS` and `CA_ADDR`.
+    pub(crate) authority: Authority,
+    /// `AUTH_TOKEN`.
+    pub(crate) token: Token,
+    /// What the control plane is told about the proxy.
+    pub(crate) node: Node,
+    /// `MESH_POD_LABELS`: a file with the labels of the waypoint's own pod.
+    pub(crate) pod_labels: PathBuf,
     pub(crate) listen: Listen,
     /// `CONNECTION_TERMINATION_DEADLINE`; default 5 s.
     pub(crate) drain_deadline: Duration,
@@ -74,9 +92,8 @@ impl Settings {
     /// [`ConfigError`] names the variable and what was expected.
     pub(crate) fn from_env(env: &Env, cpus: NonZeroUsize) -> Result<Self, ConfigError> {
         let name = |variable| env.text(variable).map(Name::from);
-        let manifests = env.text("MESH_MANIFESTS").ok_or_else(|| {
-            refused("MESH_MANIFESTS is not set, expected a directory with manifests")
-        })?;
+        let sources = Sources::from_env(env)?;
+        let workload = workload(env)?;
         let interval = env.duration("MESH_LOCAL_XDS_INTERVAL", Duration::from_millis(1))?;
         let trust_domain = env.text("TRUST_DOMAIN").unwrap_or("cluster.local");
         let deadline = env.duration("CONNECTION_TERMINATION_DEADLINE", Duration::ZERO)?;
@@ -92,7 +109,12 @@ impl Settings {
             _ => Err("text, json or off".to_owned()),
         })?;
         Ok(Self {
-            workload: workload(env)?,
+            node: Node::from_env(
+                env,
+                &sources.metadata,
+                (&workload.name, &workload.namespace),
+            )?,
+            workload,
             trust_domain: trust_domain.parse().map_err(|_| {
                 wrong(
                     "TRUST_DOMAIN",
@@ -104,9 +126,12 @@ impl Settings {
             cluster_id: name("ISTIO_META_CLUSTER_ID")
                 .or_else(|| name("CLUSTER_ID"))
                 .unwrap_or_else(|| "Kubernetes".into()),
-            manifests: manifests.into(),
+            manifests: sources.manifests,
             interval: interval.unwrap_or(POLL_INTERVAL),
-            dev_ca: dev_ca(env)?,
+            xds: sources.xds,
+            authority: Authority::from_env(env)?,
+            token: Token::from_env(env),
+            pod_labels: env.text("MESH_POD_LABELS").unwrap_or(POD_LABELS).into(),
             listen: Listen::from_env(env)?,
             drain_deadline: deadline.unwrap_or(Duration::from_secs(5)),
             workers: env
@@ -174,20 +199,4 @@ fn workload(env: &Env) -> Result<WorkloadInfo, ConfigError> {
         name,
         service_account,
     })
-}
-
-fn dev_ca(env: &Env) -> Result<PathBuf, ConfigError> {
-    if env.switch("FAKE_CA")? != Some(true) {
-        return Err(refused(
-            "FAKE_CA is not true: certificates of a control plane are not available yet, set FAKE_CA=true to \
-             use the built-in authority for development",
-        ));
-    }
-    let default = || DevCa::default_directory(|name| env.text(name).map(Into::into));
-    env.text("MESH_DEV_CA_DIR")
-        .map(PathBuf::from)
-        .or_else(default)
-        .ok_or_else(|| {
-            refused("no directory for the development CA: set MESH_DEV_CA_DIR to a private one")
-        })
 }

@@ -15,8 +15,7 @@ use process::env::Env;
 
 use crate::app::{BoxError, end, keep_up, shared};
 use crate::config::Settings;
-use crate::manifests;
-use crate::mesh::Mesh;
+use crate::mesh::{self, Mesh};
 use crate::workers::Workers;
 
 /// Policies that an explanation tells of.
@@ -39,9 +38,8 @@ impl Waypoint {
     /// Why it cannot start: a setting, a manifest, an address that is taken.
     pub fn start(env: &Env) -> Result<Self, BoxError> {
         let settings = Arc::new(Settings::from_env(env, NonZeroUsize::MIN)?);
-        let mesh = Arc::new(Mesh::new(&settings));
-        let source = manifests::load(&settings, &mesh)?;
-        tokio::spawn(manifests::watch(source, settings.clone(), mesh.clone()));
+        let mesh = Arc::new(Mesh::new(&settings)?);
+        mesh::start(&settings, &mesh)?;
         let shared = shared(&settings, &mesh)?;
         keep_up(&mesh);
         let (trigger, drain) = drain::channel();

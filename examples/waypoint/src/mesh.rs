@@ -1,5 +1,9 @@
 //! What the waypoint knows: the mesh, its routes, and who it is itself.
 
+mod manifests;
+mod sources;
+mod xds;
+
 use std::sync::Arc;
 
 use mesh_core::model::{Workload, WorkloadSpec};
@@ -10,10 +14,14 @@ use mesh_core::watch::{self, Publisher};
 use mesh_l7::mesh::{MeshUpstreams, UpstreamConfig};
 use mesh_l7::route::RouteTable;
 use mesh_xds::manifest::{Report, Routing};
+use parking_lot::Mutex;
 
 use crate::config::Settings;
 use crate::limits::Limits;
+use crate::pod_labels::{self, PodLabelsError};
 use crate::security::Security;
+
+pub(crate) use sources::start;
 
 /// What the waypoint knows, shared by all workers.
 #[derive(Debug)]
@@ -24,24 +32,30 @@ pub(crate) struct Mesh {
     pub(crate) routing: Publisher<Routing>,
     pub(crate) security: Security,
     pub(crate) limits: Limits,
+    /// Held while upstreams and routes are replaced.
+    changing: Mutex<()>,
 }
 
 impl Mesh {
     /// Nothing is known yet.
-    pub(crate) fn new(settings: &Settings) -> Self {
+    ///
+    /// # Errors
+    /// [`PodLabelsError`] when the labels of the own pod cannot be read.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, PodLabelsError> {
         let store = Arc::new(MeshStore::new());
         let nobody = Arc::new(Workload::new(WorkloadSpec::default()));
         let mut resolve = ResolveConfig::new();
         resolve.hbone_port = settings.listen.hbone.port();
         let upstreams = MeshUpstreams::new(store.snapshot(), Arc::new(()), nobody);
-        Self {
+        Ok(Self {
             upstreams: Arc::new(upstreams.with_resolve_config(resolve)),
             store,
             routes: watch::channel(RouteTable::default()).0,
             routing: watch::channel(Routing::default()).0,
-            security: Security::new(settings),
+            security: Security::new(settings, pod_labels::read(&settings.pod_labels)?),
             limits: Limits::new(),
-        }
+            changing: Mutex::default(),
+        })
     }
 
     /// Takes over what manifests say now. Policies come first, and upstreams before the routes to them.
@@ -51,9 +65,21 @@ impl Mesh {
         let Some(routing) = &report.routing else {
             return;
         };
+        let _changing = self.changing.lock();
+        self.update(settings, routing);
+        self.routing.publish(routing.clone());
+        self.routes.publish(routing.table.clone());
+    }
+
+    /// Takes over workloads and services as they are now.
+    pub(crate) fn refresh(&self, settings: &Settings) {
+        let _changing = self.changing.lock();
+        self.update(settings, &self.routing.load());
+    }
+
+    fn update(&self, settings: &Settings, routing: &Arc<Routing>) {
         let snapshot = self.store.snapshot();
-        let own = own(settings, &snapshot);
-        let place = own.unwrap_or_else(|| {
+        let place = own(settings, &snapshot).unwrap_or_else(|| {
             Arc::new(Workload::new(WorkloadSpec {
                 network: settings.network.clone(),
                 ..WorkloadSpec::default()
@@ -61,8 +87,6 @@ impl Mesh {
         });
         let config: Arc<dyn UpstreamConfig> = routing.clone();
         self.upstreams.update(snapshot, config, place);
-        self.routing.publish(routing.clone());
-        self.routes.publish(routing.table.clone());
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Security {
     own: TrustDomains,
     workload: WorkloadInfo,
     settings: PolicySettings,
+    /// What is said about the waypoint's own pod where no manifest has it.
+    own_labels: Labels,
     state: Mutex<State>,
 }
 
@@ -47,13 +49,14 @@ pub(crate) struct ServiceSecurity {
 }
 
 impl Security {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, own_labels: Labels) -> Self {
         Self {
             policies: PolicyStore::new(),
             keys: JwksStore::new(),
             own: TrustDomains::new(settings.trust_domain.clone(), []),
             workload: settings.workload.clone(),
             settings: MeshOptions::new(settings.trust_domain.clone()).policies,
+            own_labels,
             state: Mutex::default(),
         }
     }
@@ -170,11 +173,11 @@ impl Security {
         ask(&Subject::new(&self.workload.namespace, &labels).waypoint(&served))
     }
 
-    /// The labels of the waypoint's own pod.
+    /// The labels of the waypoint's own pod: those of its manifest, else those that the pod itself was told.
     fn labels(&self, inventory: &Inventory) -> Labels {
         let pods = &inventory.pods;
         let own = pods.get(&self.workload.namespace, &self.workload.name);
-        own.map_or_else(Labels::new, |own| own.labels().clone())
+        own.map_or(&self.own_labels, |own| own.labels()).clone()
     }
 }
 

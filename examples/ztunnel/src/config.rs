@@ -5,7 +5,6 @@ mod later;
 mod listen;
 mod mode;
 mod network;
-mod node;
 mod proxy_config;
 mod sources;
 #[cfg(test)]
@@ -19,14 +18,14 @@ use std::time::Duration;
 use mesh_core::identity::TrustDomain;
 use mesh_core::name::Name;
 
-pub(crate) use control_plane::{ControlPlane, Root, Token, XdsSettings};
+pub(crate) use control_plane::{Token, XdsSettings};
 pub(crate) use listen::Listen;
 pub(crate) use mode::WorkloadInfo;
 pub(crate) use network::NetworkSettings;
-pub(crate) use node::Node;
 use process::env;
 pub(crate) use process::env::{ConfigError, Env};
 pub(crate) use process::logging::LogFormat;
+pub(crate) use process::node::Node;
 pub(crate) use sources::{Authority, LocalMesh};
 
 use proxy_config::ProxyConfig;
@@ -93,7 +92,7 @@ impl Settings {
         mode::check(env)?;
         let workload = mode::workload(env)?;
         let local = LocalMesh::from_env(env)?;
-        let xds = XdsSettings::from_env(env, &config, local.is_some())?;
+        let xds = XdsSettings::from_env(env, config.discovery_address.as_deref(), local.is_some())?;
         if xds.is_none() && local.is_none() {
             return Err(ConfigError::Refused(
                 "no description of the mesh: XDS_ADDRESS is empty, set it to the address of a \
@@ -106,7 +105,11 @@ impl Settings {
         let ignored = later::ignored(env, xds.is_some(), of_control_plane)?;
         let name = |variable| env.text(variable).map(Name::from);
         Ok(Self {
-            node_info: Node::from_env(env, &config, &workload)?,
+            node_info: Node::from_env(
+                env,
+                &config.proxy_metadata,
+                (&workload.name, &workload.namespace),
+            )?,
             workload,
             network: name("NETWORK").unwrap_or_default(),
             node: name("NODE_NAME"),

@@ -10,6 +10,7 @@
 
 mod application;
 mod client;
+mod control;
 mod instance;
 mod passthrough;
 mod scenarios;

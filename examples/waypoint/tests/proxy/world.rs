@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use mesh_core::credential::CertificateSource;
 use mesh_core::tls::TlsContext;
 use mesh_hbone::ClientLayer;
 use mesh_hbone::proxy::TcpDialer;
@@ -84,32 +85,82 @@ metadata: {name: api, namespace: shop, labels: {app: api}}
 status: {podIP: NET.3}
 ";
 
+/// The addresses of one world.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Net {
+    number: u8,
+    third: u8,
+}
+
+/// What a world is made of.
+pub(crate) struct Plan {
+    /// What the mesh is; `NET.1` to `NET.9` are its addresses.
+    pub(crate) mesh: String,
+    /// Objects beside it.
+    pub(crate) objects: String,
+    /// Further variables of the process.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// Who issues the client's certificates; the development authority if nobody.
+    pub(crate) certificates: Option<Arc<dyn CertificateSource>>,
+}
+
+impl Net {
+    /// Addresses that no other world has.
+    pub(crate) fn next() -> Self {
+        Self {
+            number: NEXT.fetch_add(1, Ordering::SeqCst),
+            third: (std::process::id() % 200) as u8,
+        }
+    }
+
+    /// One of its addresses: 1 to 3 are those of the applications, 9 is the waypoint's.
+    pub(crate) fn at(self, last: u8) -> Ipv4Addr {
+        let (block, place) = (self.number / 16, self.number % 16);
+        Ipv4Addr::new(127, 78 + block, self.third, place * 16 + last)
+    }
+}
+
+impl Plan {
+    /// The mesh that most tests have, and these objects.
+    pub(crate) fn of(objects: &str) -> Self {
+        Self {
+            mesh: MESH.to_owned(),
+            objects: objects.to_owned(),
+            environment: Vec::new(),
+            certificates: None,
+        }
+    }
+}
+
 impl World {
     /// Starts everything, with these objects beside the mesh.
     pub(crate) async fn start(objects: &str) -> Self {
-        let number = NEXT.fetch_add(1, Ordering::SeqCst);
-        let id = std::process::id();
-        let net = [127, 78, (id % 200) as u8, 0].map(|part: u8| part);
-        // Each world has sixteen addresses.
-        let base = number * 16;
-        let at = |last: u8| Ipv4Addr::new(net[0], net[1], net[2], base + last);
+        Self::launch(Net::next(), Plan::of(objects)).await
+    }
+
+    /// Starts everything as planned.
+    pub(crate) async fn launch(net: Net, plan: Plan) -> Self {
+        let (id, number) = (std::process::id(), net.number);
         let directory = std::env::temp_dir().join(format!("waypoint-{id}-{number}"));
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(directory.join("manifests")).unwrap();
-        let mut mesh = MESH.to_owned();
+        let mut mesh = plan.mesh;
         for last in [1, 2, 3, 9] {
-            mesh = mesh.replace(&format!("NET.{last}"), &at(last).to_string());
+            mesh = mesh.replace(&format!("NET.{last}"), &net.at(last).to_string());
         }
         std::fs::write(directory.join("manifests/mesh.yaml"), mesh).unwrap();
-        std::fs::write(directory.join("manifests/objects.yaml"), objects).unwrap();
-        let process = waypoint(&directory, at(9));
+        std::fs::write(directory.join("manifests/objects.yaml"), plan.objects).unwrap();
+        let process = waypoint(&directory, net.at(9), &plan.environment);
+        let source = plan
+            .certificates
+            .unwrap_or_else(|| certificates(&directory));
         let world = Self {
-            v1: Application::start("v1", at(1)).await,
-            v2: Application::start("v2", at(2)).await,
-            api: Application::start("api", at(3)).await,
-            client: client(&directory, SocketAddr::from((at(9), 15008))),
+            v1: Application::start("v1", net.at(1)).await,
+            v2: Application::start("v2", net.at(2)).await,
+            api: Application::start("api", net.at(3)).await,
+            client: client(source, SocketAddr::from((net.at(9), 15008))),
             directory,
-            address: at(9),
+            address: net.at(9),
             process,
         };
         world
@@ -135,7 +186,11 @@ impl World {
     pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let began = Instant::now();
         while !holds().await {
-            assert!(began.elapsed() < Duration::from_secs(20), "{what}\n{}", self.log());
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{what}\n{}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -195,7 +250,7 @@ impl Drop for World {
     }
 }
 
-fn waypoint(directory: &Path, address: Ipv4Addr) -> Child {
+fn waypoint(directory: &Path, address: Ipv4Addr, more: &[(&str, String)]) -> Child {
     let log = std::fs::File::create(directory.join("log")).unwrap();
     Command::new(env!("CARGO_BIN_EXE_waypoint"))
         .env("PROXY_WORKLOAD_INFO", "shop/wp-1/wp")
@@ -206,6 +261,7 @@ fn waypoint(directory: &Path, address: Ipv4Addr) -> Child {
         .env("WAYPOINT_WORKER_THREADS", "2")
         .env("MESH_ACCESS_LOG", "text")
         .env("FAKE_CA", "true")
+        .envs(more.iter().map(|(name, value)| (name, value)))
         .stdout(log)
         .stderr(Stdio::inherit())
         .spawn()
@@ -220,8 +276,7 @@ fn certificates(directory: &Path) -> Arc<DevCaSource> {
     source
 }
 
-fn client(directory: &Path, waypoint: SocketAddr) -> Client {
-    let source = certificates(directory);
+fn client(source: Arc<dyn CertificateSource>, waypoint: SocketAddr) -> Client {
     let tls = Arc::new(TlsContext::with_default_provider().unwrap());
     let layer = ClientLayer::builder(source, tls).build().unwrap();
     Client {

@@ -97,7 +97,7 @@ fn control_plane(settings: &Settings) -> Value {
         "caHeaders": ca.map(|ca| format!("{:?}", ca.server.headers)),
         "secretTtl": ca.map(|ca| format!("{:?}", ca.lifetime)),
         "auth": format!("{:?}", settings.token),
-        "nodeId": settings.node_info.identity().id(),
+        "nodeId": settings.node_info.identity("ztunnel").id(),
         "proxyMetadata": settings.node_info.metadata,
     })
 }

@@ -18,7 +18,13 @@ const NOT_YET_USED: &[&str] = &[
 /// Of no effect without a control plane that describes the mesh.
 const FOR_XDS: &[&str] = &["ALT_XDS_HOSTNAME", "XDS_ON_DEMAND", "XDS_ROOT_CA"];
 /// Of no effect without a certificate authority of the control plane.
-const FOR_AUTHORITY: &[&str] = &["ALT_CA_HOSTNAME", "CA_ADDRESS", "CA_ROOT_CA", "SECRET_TTL"];
+const FOR_AUTHORITY: &[&str] = &[
+    "ALT_CA_HOSTNAME",
+    "CA_ADDR",
+    "CA_ADDRESS",
+    "CA_ROOT_CA",
+    "SECRET_TTL",
+];
 
 /// Not accepted: whoever sets one relies on a protection that would silently be missing.
 const REFUSED: &[(&str, &str)] = &[(

@@ -33,7 +33,7 @@ pub(super) fn start(
     } else {
         addresses
     };
-    let client = AdsClient::builder(endpoint, settings.node_info.identity())
+    let client = AdsClient::builder(endpoint, settings.node_info.identity("ztunnel"))
         .subscribe(addresses)
         .subscribe(Subscription::new(Policies::new(Beside::new(
             policies.clone(),

@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::{AuthoritySettings, ControlPlane, Header, Root, Token, XdsSettings, url};
+use process::control_plane::{ControlPlane, Header, Root};
+
+use super::{AuthoritySettings, Token, XdsSettings};
 use crate::config::{Authority, Env, Settings};
 
 const DEFAULT_ROOT: &str = "./var/run/secrets/istio/root-cert.pem";
@@ -145,26 +147,6 @@ fn certificates_come_from_the_control_plane_unless_a_development_authority_is_as
     assert!(error.contains("CA_ADDRESS is empty"), "{error}");
     let ignored = settings(&[fake, directory, ("SECRET_TTL", "1h"), ("CA_HEADER_B", "c")]);
     assert_eq!(ignored.unwrap().ignored, ["CA_HEADER_B", "SECRET_TTL"]);
-}
-
-#[test]
-fn addresses_have_a_host_and_are_protected_or_on_this_machine() {
-    for (text, expected) in [
-        ("istiod:15012", Some("https://istiod:15012")),
-        ("https://istiod:15012/", Some("https://istiod:15012")),
-        ("[::1]:15012", Some("https://[::1]:15012")),
-        ("http://localhost:15010", Some("http://localhost:15010")),
-        ("http://[::1]:15010", Some("http://[::1]:15010")),
-        ("http://127.9.9.9:1", Some("http://127.9.9.9:1")),
-        ("http://istiod:15010", None),
-        ("ftp://istiod:15012", None),
-        ("https://istiod:15012/v1", None),
-        ("https://", None),
-        (":15012", None),
-        ("two words", None),
-    ] {
-        assert_eq!(url(text).ok().as_deref(), expected, "{text}");
-    }
 }
 
 #[test]

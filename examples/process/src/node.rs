@@ -6,9 +6,7 @@ use std::net::IpAddr;
 use mesh_xds::ads::NodeIdentity;
 use serde_json::Value;
 
-use super::mode::WorkloadInfo;
-use super::proxy_config::ProxyConfig;
-use process::env::{ConfigError, Env};
+use crate::env::{ConfigError, Env};
 
 /// The prefix of variables that become metadata as they are.
 const META: &str = "ISTIO_META_";
@@ -17,35 +15,40 @@ const META_JSON: &str = "ISTIO_METAJSON_";
 
 /// The `node` of discovery requests.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Node {
+pub struct Node {
     /// The pod's name.
-    pub(crate) name: String,
-    pub(crate) namespace: String,
+    pub name: String,
+    /// The pod's namespace.
+    pub namespace: String,
     /// The first address of the pod.
-    pub(crate) address: IpAddr,
+    pub address: IpAddr,
     /// The domain of the cluster.
-    pub(crate) domain: String,
+    pub domain: String,
     /// Names, addresses, and what `ISTIO_META_*` and `ISTIO_METAJSON_*` say.
-    pub(crate) metadata: BTreeMap<String, Value>,
+    pub metadata: BTreeMap<String, Value>,
 }
 
 impl Node {
-    /// `POD_NAME` and `POD_NAMESPACE`, else those of the workload; `INSTANCE_IP`, `NODE_NAME`, `CLUSTER_DOMAIN`.
-    pub(super) fn from_env(
+    /// `POD_NAME` and `POD_NAMESPACE`, else the name and namespace of the proxy's workload; `INSTANCE_IP`, `NODE_NAME`,
+    /// `CLUSTER_DOMAIN`. `proxy_metadata` is what the mesh's configuration says, and the environment does not.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable and what was expected.
+    pub fn from_env(
         env: &Env,
-        config: &ProxyConfig,
-        workload: &WorkloadInfo,
+        proxy_metadata: &BTreeMap<String, String>,
+        (name, namespace): (&str, &str),
     ) -> Result<Self, ConfigError> {
         let ips = env.read("INSTANCE_IP", addresses)?;
-        let pod = env.text("POD_NAME").unwrap_or(&workload.name);
-        let namespace = env.text("POD_NAMESPACE").unwrap_or(&workload.namespace);
+        let pod = env.text("POD_NAME").unwrap_or(name);
+        let namespace = env.text("POD_NAMESPACE").unwrap_or(namespace);
         let domain = env.text("CLUSTER_DOMAIN").unwrap_or("cluster.local");
         let ip = ips
             .as_ref()
             .and_then(|ips| ips.first().copied())
             .unwrap_or(IpAddr::from([1, 1, 1, 1]));
         let mut metadata = BTreeMap::new();
-        for (name, value) in &config.proxy_metadata {
+        for (name, value) in proxy_metadata {
             let name = name.strip_prefix(META).unwrap_or(name);
             metadata.insert(name.to_owned(), value.as_str().into());
         }
@@ -81,9 +84,9 @@ impl Node {
         })
     }
 
-    /// The same for the client of the control plane.
-    pub(crate) fn identity(&self) -> NodeIdentity {
-        let identity = NodeIdentity::new("ztunnel", &self.name, &self.namespace)
+    /// The same for the client of the control plane, in the role of `ztunnel` or `waypoint`.
+    pub fn identity(&self, role: &str) -> NodeIdentity {
+        let identity = NodeIdentity::new(role, &self.name, &self.namespace)
             .address(self.address)
             .domain(&self.domain);
         let metadata = self.metadata.iter();
@@ -111,16 +114,8 @@ mod tests {
 
     fn node(vars: &[(&str, &str)], metadata: &[(&str, &str)]) -> Result<Node, ConfigError> {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let config = ProxyConfig {
-            proxy_metadata: metadata.iter().map(own).collect(),
-            ..ProxyConfig::default()
-        };
-        let workload = WorkloadInfo {
-            namespace: "ns".into(),
-            name: "web-1".into(),
-            service_account: "web".into(),
-        };
-        Node::from_env(&Env::of(vars), &config, &workload)
+        let metadata = metadata.iter().map(own).collect();
+        Node::from_env(&Env::of(vars), &metadata, ("web-1", "ns"))
     }
 
     #[test]
@@ -137,7 +132,7 @@ mod tests {
                 "ztunnel~10.0.0.7~zt-7.istio-system~istio-system.svc.example.org",
             ),
         ] {
-            assert_eq!(node(vars, &[]).unwrap().identity().id(), id);
+            assert_eq!(node(vars, &[]).unwrap().identity("ztunnel").id(), id);
         }
     }
 

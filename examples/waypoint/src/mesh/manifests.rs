@@ -1,23 +1,31 @@
 //! The directory of manifests, read and watched.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use mesh_xds::local::Merger;
 use mesh_xds::manifest::{ManifestSource, MeshOptions, Problem, Report, RouteOptions};
 
+use super::Mesh;
 use crate::config::Settings;
-use crate::mesh::Mesh;
 
 /// Reads the directory for the first time; it is then to be watched.
 ///
 /// # Errors
 /// [`Problem`] when the directory is not there, or has a file or a policy that is not right.
-pub(crate) fn load(settings: &Settings, mesh: &Mesh) -> Result<ManifestSource, Problem> {
+pub(super) fn load(
+    directory: &Path,
+    settings: &Settings,
+    mesh: &Mesh,
+    merger: &Merger,
+) -> Result<ManifestSource, Problem> {
     let mut options = MeshOptions::new(settings.trust_domain.clone());
     options.cluster_id = settings.cluster_id.clone();
     options.network = settings.network.clone();
     let routes = RouteOptions::new(settings.workload.namespace.clone());
-    let mut source = ManifestSource::new(&settings.manifests, options, mesh.store.clone())
+    let mut source = ManifestSource::new(directory, options, mesh.store.clone())
         .routes(routes)
+        .beside_others(merger)
         .interval(settings.interval);
     let report = source.first_look()?;
     take(settings, mesh, &report);
@@ -25,7 +33,7 @@ pub(crate) fn load(settings: &Settings, mesh: &Mesh) -> Result<ManifestSource, P
 }
 
 /// Keeps what is known up to date until the process ends.
-pub(crate) async fn watch(source: ManifestSource, settings: Arc<Settings>, mesh: Arc<Mesh>) {
+pub(super) async fn watch(source: ManifestSource, settings: Arc<Settings>, mesh: Arc<Mesh>) {
     source
         .watch(move |report| take(&settings, &mesh, &report))
         .await;
