@@ -24,6 +24,7 @@ const LIFETIMES: RangeInclusive<Duration> =
 
 /// A server of the control plane.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "settings of the processes here")]
 pub struct ControlPlane {
     /// `XDS_ADDRESS`, `CA_ADDRESS`: `https://host:port`, or `http://` to a loopback address.
     pub address: String,
@@ -37,6 +38,7 @@ pub struct ControlPlane {
 
 /// Who signs the certificates of a server of the control plane.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "settings of the processes here")]
 pub enum Root {
     /// What is in this file when a connection is made.
     File(PathBuf),
@@ -48,6 +50,7 @@ pub enum Root {
 
 /// What tells the control plane who asks (`AUTH_TOKEN`).
 #[derive(Clone, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "settings of the processes here")]
 pub enum Token {
     /// Nothing does.
     None,
@@ -59,6 +62,7 @@ pub enum Token {
 
 /// A header of each request to a server. Its value may be a secret.
 #[derive(Clone, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "settings of the processes here")]
 pub struct Header {
     /// Its name, in lower case.
     pub name: String,
@@ -68,6 +72,7 @@ pub struct Header {
 
 /// The certificate authority of the control plane.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "settings of the processes here")]
 pub struct AuthoritySettings {
     /// `CA_ADDRESS`, `CA_ADDR`.
     pub server: ControlPlane,
@@ -77,6 +82,7 @@ pub struct AuthoritySettings {
 
 /// Where the control plane describes the mesh.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "settings of the processes here")]
 pub struct XdsSettings {
     /// `XDS_ADDRESS`.
     pub server: ControlPlane,

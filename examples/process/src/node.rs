@@ -15,6 +15,7 @@ const META_JSON: &str = "ISTIO_METAJSON_";
 
 /// The `node` of discovery requests.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "settings of the processes here")]
 pub struct Node {
     /// The pod's name.
     pub name: String,

@@ -24,7 +24,7 @@ use crate::config::Settings;
 use crate::mesh::Mesh;
 use crate::passthrough::Told;
 use crate::workers::{Shared, Workers};
-use crate::{admin, certificates, mesh};
+use crate::{admin, certificates, sources};
 
 /// Why the waypoint could not start.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -65,7 +65,7 @@ async fn serve(settings: Settings, log: Log) -> Result<(), BoxError> {
     let proxy = readiness.wait_for("proxy");
     let ready_server = admin::readiness(&settings.listen, readiness)?;
     let mesh = Arc::new(Mesh::new(&settings)?);
-    let synced = mesh::start(&settings, &mesh)?;
+    let synced = sources::start(&settings, &mesh)?;
     let shared = shared(&settings, &mesh)?;
     admin::administration(&settings.listen, &mesh)?;
     admin::metrics(&settings.listen, &shared.metrics)?;

@@ -15,7 +15,8 @@ use process::env::Env;
 
 use crate::app::{BoxError, end, keep_up, shared};
 use crate::config::Settings;
-use crate::mesh::{self, Mesh};
+use crate::mesh::Mesh;
+use crate::sources;
 use crate::workers::Workers;
 
 /// Policies that an explanation tells of.
@@ -39,7 +40,7 @@ impl Waypoint {
     pub fn start(env: &Env) -> Result<Self, BoxError> {
         let settings = Arc::new(Settings::from_env(env, NonZeroUsize::MIN)?);
         let mesh = Arc::new(Mesh::new(&settings)?);
-        mesh::start(&settings, &mesh)?;
+        sources::start(&settings, &mesh)?;
         let shared = shared(&settings, &mesh)?;
         keep_up(&mesh);
         let (trigger, drain) = drain::channel();

@@ -16,6 +16,7 @@ mod mesh;
 mod passthrough;
 mod pod_labels;
 mod security;
+mod sources;
 mod stack;
 mod stream;
 mod workers;

@@ -1,9 +1,5 @@
 //! What the waypoint knows: the mesh, its routes, and who it is itself.
 
-mod manifests;
-mod sources;
-mod xds;
-
 use std::sync::Arc;
 
 use mesh_core::model::{Workload, WorkloadSpec};
@@ -20,8 +16,6 @@ use crate::config::Settings;
 use crate::limits::Limits;
 use crate::pod_labels::{self, PodLabelsError};
 use crate::security::Security;
-
-pub(crate) use sources::start;
 
 /// What the waypoint knows, shared by all workers.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Connections that are carried as bytes: to which host, for how long, and what is told about them.
 
+mod arrived;
 mod limits;
 mod report;
 
@@ -7,23 +8,21 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use http::HeaderMap;
-use mesh_core::model::Service;
 use mesh_core::outcome::Outcome;
 use mesh_core::random::ThreadRandom;
 use mesh_hbone::Tunnel;
 use mesh_hbone::copy::{CopyError, Meter, Plain, copy};
 use mesh_hbone::server::{Incoming, Refusal};
-use mesh_l7::downstream::Downstream;
 use mesh_l7::mesh::{Endpoint, MeshUpstreams};
 use mesh_l7::record::Flags;
-use mesh_l7::target::ServiceTarget;
 use mesh_l7::tcp::{ConnectSettings, Held, NotConnected, Reason, connect};
-use mesh_l7::telemetry::{AccessLog, MeshWorkloads, Metrics};
 use mesh_l7::upstream::{Upstream, Upstreams};
 use tokio::io::AsyncWriteExt;
 
 use crate::connector::Connector;
 use crate::stream::Stream;
+
+pub(crate) use arrived::{Arrived, Told};
 
 use limits::Limits;
 use report::Report;
@@ -34,22 +33,6 @@ pub(crate) struct Passthrough {
     pub(crate) upstreams: Arc<MeshUpstreams>,
     pub(crate) connector: Connector,
     pub(crate) told: Told,
-}
-
-/// Who is told about connections.
-#[derive(Clone, Debug)]
-pub(crate) struct Told {
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) log: Option<Arc<AccessLog>>,
-    pub(crate) workloads: Arc<MeshWorkloads>,
-}
-
-/// A connection that is to be carried, as it came.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrived {
-    pub(crate) downstream: Arc<Downstream>,
-    pub(crate) service: Arc<Service>,
-    pub(crate) target: ServiceTarget,
 }
 
 /// A connection to a host.

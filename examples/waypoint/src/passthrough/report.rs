@@ -12,8 +12,8 @@ use mesh_l7::record::{Entry, Flags};
 use mesh_l7::tcp::NotConnected;
 use mesh_l7::telemetry::{Sink, Workloads};
 
+use super::arrived::{Arrived, Told};
 use super::limits::Stopped;
-use super::{Arrived, Told};
 use crate::stream::Stream;
 
 /// What is told about one connection. When it is dropped before its end, the connection was cut by a

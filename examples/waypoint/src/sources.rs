@@ -1,5 +1,8 @@
 //! What is known of the mesh, read for the first time and then kept up to date.
 
+mod manifests;
+mod xds;
+
 use std::sync::Arc;
 
 use mesh_xds::control::ControlError;
@@ -7,8 +10,8 @@ use mesh_xds::local::Merger;
 use mesh_xds::manifest::Problem;
 use tokio::sync::watch;
 
-use super::{Mesh, manifests, xds};
 use crate::config::Settings;
+use crate::mesh::Mesh;
 
 /// Why there is no description of the mesh.
 #[derive(Debug, thiserror::Error)]

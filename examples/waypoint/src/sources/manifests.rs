@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mesh_xds::local::Merger;
 use mesh_xds::manifest::{ManifestSource, MeshOptions, Problem, Report, RouteOptions};
 
-use super::Mesh;
 use crate::config::Settings;
+use crate::mesh::Mesh;
 
 /// Reads the directory for the first time; it is then to be watched.
 ///
