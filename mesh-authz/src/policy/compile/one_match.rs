@@ -1,6 +1,7 @@
 //! The fields of a match.
 
 use std::borrow::Cow;
+use std::fmt::{self, Display};
 
 use ipnet::IpNet;
 
@@ -84,7 +85,10 @@ impl Compiler<'_> {
     ) -> Result<(), Mistake> {
         for (excludes, list) in [false, true].into_iter().zip(lists) {
             self.count(list.len())?;
-            let place = place(Dimension::ServiceAccount, excludes);
+            let place = Place {
+                dimension: Dimension::ServiceAccount,
+                excludes,
+            };
             for (at, account) in list.iter().enumerate() {
                 let place = format_args!("{place}[{at}]");
                 let (namespace, account) = (&account.namespace, &account.service_account);
@@ -112,9 +116,12 @@ impl Compiler<'_> {
     ) -> Result<(), Mistake> {
         for (excludes, list) in [false, true].into_iter().zip(lists) {
             self.count(list.len())?;
-            let place = place(dimension, excludes);
+            let place = Place {
+                dimension,
+                excludes,
+            };
             for (at, one) in list.iter().enumerate() {
-                self.one_text(&place, at, one)?;
+                self.one_text(place, at, one)?;
             }
             if !list.is_empty() {
                 let mut field = Field::begin(dimension, excludes, name);
@@ -129,7 +136,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn one_text(&self, place: &str, at: usize, one: &StringMatch) -> Result<(), Mistake> {
+    fn one_text(&self, place: Place, at: usize, one: &StringMatch) -> Result<(), Mistake> {
         match one {
             StringMatch::Exact(text) | StringMatch::Prefix(text) | StringMatch::Suffix(text) => {
                 self.text(format_args!("{place}[{at}]"), text)
@@ -141,12 +148,15 @@ impl Compiler<'_> {
     fn paths(&mut self, fields: &mut Writer, lists: [&Vec<PathMatch>; 2]) -> Result<(), Mistake> {
         for (excludes, list) in [false, true].into_iter().zip(lists) {
             self.count(list.len())?;
-            let place = place(Dimension::Path, excludes);
+            let place = Place {
+                dimension: Dimension::Path,
+                excludes,
+            };
             let (mut texts, mut templates) = (Vec::new(), Vec::new());
             for (at, one) in list.iter().enumerate() {
                 match one {
                     PathMatch::Text(text) => {
-                        self.one_text(&place, at, text)?;
+                        self.one_text(place, at, text)?;
                         texts.push(text);
                     }
                     PathMatch::Template(template) => {
@@ -174,11 +184,14 @@ impl Compiler<'_> {
     ) -> Result<(), Mistake> {
         for (excludes, list) in [false, true].into_iter().zip(lists) {
             self.count(list.len())?;
-            let place = place(Dimension::RequestPrincipal, excludes);
+            let place = Place {
+                dimension: Dimension::RequestPrincipal,
+                excludes,
+            };
             for (at, one) in list.iter().enumerate() {
-                self.one_text(&place, at, &one.issuer)?;
+                self.one_text(place, at, &one.issuer)?;
                 if let Some(subject) = &one.subject {
-                    self.one_text(&place, at, subject)?;
+                    self.one_text(place, at, subject)?;
                 }
             }
             if !list.is_empty() {
@@ -191,9 +204,18 @@ impl Compiler<'_> {
     }
 }
 
-fn place(dimension: Dimension, excludes: bool) -> String {
-    let not = if excludes { "not_" } else { "" };
-    format!("{not}{}", dimension.field())
+/// Where a list is, as text.
+#[derive(Clone, Copy)]
+struct Place {
+    dimension: Dimension,
+    excludes: bool,
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.excludes { "not_" } else { "" })?;
+        f.write_str(self.dimension.field())
+    }
 }
 
 fn lower(text: &StringMatch) -> StringMatch {
