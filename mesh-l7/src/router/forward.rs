@@ -24,7 +24,7 @@ use crate::filter::{Abort, CorsAnswer, Redirect};
 use crate::matching::{Head, PathMatch};
 use crate::record::{Flags, Record};
 use crate::reply::{Form, Reply, http_status};
-use crate::route::{Action, Backend, BackendTarget, DirectResponse, Rule};
+use crate::route::{Action, Backend, BackendTarget, DirectResponse, InvalidBackend, Rule};
 use crate::upstream::{Upstream, Upstreams};
 
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
@@ -251,6 +251,11 @@ fn upstream<E, U: Upstreams<E>>(
 ) -> Result<Arc<Upstream<E>>, Reply> {
     let target = match &backend.target {
         BackendTarget::Service(target) => target,
+        BackendTarget::Invalid(InvalidBackend::NotFound | InvalidBackend::Subset)
+            if rule.origin.kind == "VirtualService" =>
+        {
+            return Err(no_cluster(rule));
+        }
         BackendTarget::Invalid(invalid) => {
             let reply = Reply::new(invalid.status(), "invalid_backend");
             return Err(reply.with_grpc_status(UNAVAILABLE));

@@ -199,6 +199,11 @@ async fn time_limits_are_told_as_envoy_does() {
 async fn what_never_reaches_a_host_is_told_as_envoy_does() {
     let rule = |action| Rule::new("rule", action);
     let invalid = Backend::new(BackendTarget::Invalid(InvalidBackend::NotFound));
+    let missing = invalid.clone();
+    let of_virtual_service = |mut rule: Rule| {
+        rule.origin.kind = "VirtualService";
+        rule
+    };
     let mut aborted = forward();
     aborted.fault = Some(Fault {
         delay: None,
@@ -261,6 +266,11 @@ async fn what_never_reaches_a_host_is_told_as_envoy_does() {
             "invalid backend",
             rule(Action::Forward(Backends::new([invalid]))),
             told(500, "", "-", "invalid_backend"),
+        ),
+        (
+            "a destination of a virtual service that is not there",
+            of_virtual_service(rule(Action::Forward(Backends::new([missing])))),
+            told(503, "", "NC", "cluster_not_found"),
         ),
     ];
     for (name, rule, expected) in cases {

@@ -154,7 +154,7 @@ fn istios_default_json_has_numbers_and_nulls() {
         "path": "/cart/items?page=2&access_token=REDACTED",
         "protocol": "HTTP/2",
         "response_code": 200,
-        "response_flags": null,
+        "response_flags": "-",
         "response_code_details": "via_upstream",
         "connection_termination_details": null,
         "bytes_received": 12,
@@ -183,6 +183,7 @@ fn istios_default_json_has_numbers_and_nulls() {
         let known = [
             "start_time",
             "response_code",
+            "response_flags",
             "bytes_received",
             "bytes_sent",
         ];

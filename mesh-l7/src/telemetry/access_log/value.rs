@@ -150,9 +150,7 @@ impl<'a> Context<'a> {
             Operator::ResponseCode => self.status(),
             Operator::ResponseCodeDetails => text(entry.detail),
             Operator::Termination => text(entry.termination.as_deref().unwrap_or_default()),
-            Operator::Flags if entry.flags.is_empty() => Value::Absent,
             Operator::Flags => Value::Shown(Shown::Flags(entry.flags)),
-            Operator::FlagsLong if entry.flags.is_empty() => Value::Absent,
             Operator::FlagsLong => Value::Shown(Shown::FlagsLong(entry.flags)),
             Operator::GrpcStatus(form) => {
                 grpc::final_status(entry).map_or(Value::Absent, |status| grpc_status(status, *form))
