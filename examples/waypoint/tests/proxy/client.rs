@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
 use mesh_hbone::proxy::TcpDialer;
 use mesh_hbone::{Client as Tunnels, Tunnel, client::Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::application::head;
+use crate::application::{body, head};
 
 /// A client with an identity.
 #[derive(Clone, Debug)]
@@ -63,8 +64,7 @@ impl Client {
         path: &str,
         headers: &str,
     ) -> Answer {
-        let tunnel = self.tunnel(&format!("{service}:80")).await.unwrap();
-        let mut connection = Connection(BufReader::new(tunnel));
+        let mut connection = self.connection(service).await;
         connection.send(method, path, headers).await.unwrap()
     }
 
@@ -73,24 +73,62 @@ impl Client {
         let tunnel = self.tunnel(&format!("{service}:80")).await.unwrap();
         Connection(BufReader::new(tunnel))
     }
+
+    /// An HTTP/2 connection to port 80 of a service.
+    pub(crate) async fn http2(&self, service: IpAddr) -> h2::client::SendRequest<Bytes> {
+        let tunnel = self.tunnel(&format!("{service}:80")).await.unwrap();
+        let (sender, connection) = h2::client::handshake(tunnel).await.unwrap();
+        // Its end is seen by its streams.
+        tokio::spawn(connection);
+        sender
+    }
 }
 
 /// A connection for several requests.
-pub(crate) struct Connection(BufReader<Tunnel>);
+pub(crate) struct Connection(pub(crate) BufReader<Tunnel>);
 
 impl Connection {
     /// Sends a request and reads its answer; `None` when the connection ends before.
     pub(crate) async fn send(&mut self, method: &str, path: &str, headers: &str) -> Option<Answer> {
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: web\r\n{headers}\r\n");
+        self.send_body(method, path, headers, b"").await
+    }
+
+    /// The same with a body, whose length the headers tell.
+    pub(crate) async fn send_body(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        content: &[u8],
+    ) -> Option<Answer> {
+        let host = if headers.contains("host: ") {
+            ""
+        } else {
+            "host: web\r\n"
+        };
+        let request = format!("{method} {path} HTTP/1.1\r\n{host}{headers}\r\n");
         self.0.write_all(request.as_bytes()).await.ok()?;
+        self.0.write_all(content).await.ok()?;
+        self.answer(method).await
+    }
+
+    /// Reads the answer to a request.
+    pub(crate) async fn answer(&mut self, method: &str) -> Option<Answer> {
         let (line, headers) = head(&mut self.0).await?;
-        let length = headers.get("content-length");
-        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-        self.0.read_exact(&mut body).await.ok()?;
+        let status = line.split(' ').nth(1)?.parse().ok()?;
+        let content = match (status, method) {
+            (204 | 304, _) | (_, "HEAD") => Vec::new(),
+            _ => body(&mut self.0, &headers).await?,
+        };
         Some(Answer {
-            status: line.split(' ').nth(1)?.parse().ok()?,
+            status,
             headers,
-            body: String::from_utf8(body).ok()?,
+            body: String::from_utf8(content).ok()?,
         })
+    }
+
+    /// Whether the other side has ended the connection, with nothing more to say.
+    pub(crate) async fn ended(&mut self) -> bool {
+        matches!(self.0.read(&mut [0; 1]).await, Ok(0) | Err(_))
     }
 }

@@ -9,10 +9,23 @@
 )]
 
 mod application;
+mod balancing;
+mod breakers;
+mod bulk;
+mod calls;
 mod client;
 mod control;
+mod details;
+mod ejection;
+mod filters;
+mod grpc;
 mod instance;
+mod load;
+mod objects;
 mod passthrough;
+mod retries;
 mod scenarios;
+mod telemetry;
 mod token;
+mod websocket;
 mod world;

@@ -5,44 +5,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::instance::Instance;
+use crate::objects::{route, virtual_service};
 use crate::token::Issuer;
 use crate::world::{API, WEB, World};
-
-/// An `HTTPRoute` for `web` with these rules.
-fn route(rules: &str) -> String {
-    format!(
-        "
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {{name: web, namespace: shop}}
-spec:
-  parentRefs: [{{group: '', kind: Service, name: web}}]
-  rules: {rules}
-"
-    )
-}
-
-/// A `VirtualService` for `web` with these routes, and subsets by version.
-fn virtual_service(http: &str, policy: &str) -> String {
-    format!(
-        "
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: web, namespace: shop}}
-spec: {{hosts: [web], http: {http}}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: web, namespace: shop}}
-spec:
-  host: web
-  trafficPolicy: {policy}
-  subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]
-"
-    )
-}
 
 #[tokio::test]
 async fn a_service_without_routes_is_forwarded_to() {

@@ -33,7 +33,8 @@ pub(crate) struct World {
     pub(crate) api: Application,
     pub(crate) client: Client,
     directory: PathBuf,
-    address: Ipv4Addr,
+    net: Net,
+    environment: Vec<(&'static str, String)>,
     process: Child,
 }
 
@@ -50,7 +51,10 @@ status: {addresses: [{value: NET.9}]}
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: wp-1, namespace: shop, labels: {gateway.networking.k8s.io/gateway-name: wp}}
+metadata:
+  name: wp-1
+  namespace: shop
+  labels: {gateway.networking.k8s.io/gateway-name: wp, topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: eu-1}
 spec: {serviceAccountName: wp}
 status: {podIP: NET.9}
 ---
@@ -118,6 +122,15 @@ impl Net {
         let (block, place) = (self.number / 16, self.number % 16);
         Ipv4Addr::new(127, 78 + block, self.third, place * 16 + last)
     }
+
+    /// Objects with addresses in place of `NET.1` to `NET.15`.
+    fn fill(self, objects: &str) -> String {
+        // Long numbers first, as others are their beginnings.
+        let numbers = (1..16).rev();
+        numbers.fold(objects.to_owned(), |objects, last| {
+            objects.replace(&format!("NET.{last}"), &self.at(last).to_string())
+        })
+    }
 }
 
 impl Plan {
@@ -135,7 +148,17 @@ impl Plan {
 impl World {
     /// Starts everything, with these objects beside the mesh.
     pub(crate) async fn start(objects: &str) -> Self {
-        Self::launch(Net::next(), Plan::of(objects)).await
+        Self::with(objects, &[]).await
+    }
+
+    /// The same with further settings of the process.
+    pub(crate) async fn with(objects: &str, settings: &[(&'static str, &str)]) -> Self {
+        let mut plan = Plan::of(objects);
+        let settings = settings
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        plan.environment.extend(settings);
+        Self::launch(Net::next(), plan).await
     }
 
     /// Starts everything as planned.
@@ -144,12 +167,9 @@ impl World {
         let directory = std::env::temp_dir().join(format!("waypoint-{id}-{number}"));
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(directory.join("manifests")).unwrap();
-        let mut mesh = plan.mesh;
-        for last in [1, 2, 3, 9] {
-            mesh = mesh.replace(&format!("NET.{last}"), &net.at(last).to_string());
-        }
-        std::fs::write(directory.join("manifests/mesh.yaml"), mesh).unwrap();
-        std::fs::write(directory.join("manifests/objects.yaml"), plan.objects).unwrap();
+        std::fs::write(directory.join("manifests/mesh.yaml"), net.fill(&plan.mesh)).unwrap();
+        let objects = net.fill(&plan.objects);
+        std::fs::write(directory.join("manifests/objects.yaml"), objects).unwrap();
         let process = waypoint(&directory, net.at(9), &plan.environment);
         let source = plan
             .certificates
@@ -160,25 +180,56 @@ impl World {
             api: Application::start("api", net.at(3)).await,
             client: client(source, SocketAddr::from((net.at(9), 15008))),
             directory,
-            address: net.at(9),
+            net,
+            environment: plan.environment,
             process,
         };
+        world.ready().await;
         world
-            .until("ready", async || {
-                world
-                    .fetch(15021, "/healthz/ready")
-                    .await
-                    .is_some_and(|a| a.contains("200 OK"))
-            })
-            .await;
-        world
+    }
+
+    async fn ready(&self) {
+        self.until("ready", async || {
+            let page = self.fetch(15021, "/healthz/ready").await;
+            page.is_some_and(|page| page.contains("200 OK"))
+        })
+        .await;
+    }
+
+    /// One of the addresses of the world: those above 3 and below 9 are of applications that a test starts.
+    pub(crate) fn at(&self, last: u8) -> Ipv4Addr {
+        self.net.at(last)
+    }
+
+    /// Starts the process again, after its end.
+    pub(crate) async fn restart(&mut self) {
+        self.process = waypoint(&self.directory, self.net.at(9), &self.environment);
+        self.ready().await;
+    }
+
+    /// The memory that the process occupies, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let (_, rest) = status.split_once("VmRSS:").unwrap();
+        let kib: u64 = rest.split_whitespace().next().unwrap().parse().unwrap();
+        kib * 1024
+    }
+
+    /// How many lines the process has logged so far that have all of these texts.
+    pub(crate) fn lines(&self, texts: &[&str]) -> usize {
+        let log = self.log();
+        let lines = log.lines();
+        lines
+            .filter(|line| texts.iter().all(|text| line.contains(text)))
+            .count()
     }
 
     /// Replaces the objects beside the mesh.
     pub(crate) fn write(&self, objects: &str) {
         let path = self.directory.join("manifests/objects.yaml");
         let new = self.directory.join("new");
-        std::fs::write(&new, objects).unwrap();
+        std::fs::write(&new, self.net.fill(objects)).unwrap();
         std::fs::rename(new, path).unwrap();
     }
 
@@ -197,7 +248,7 @@ impl World {
 
     /// What a page of the process says; `None` when there is none.
     pub(crate) async fn fetch(&self, port: u16, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect((self.address, port)).await.ok()?;
+        let mut stream = TcpStream::connect((self.net.at(9), port)).await.ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
         let mut answer = String::new();
@@ -212,14 +263,12 @@ impl World {
 
     /// The address of the application `api`.
     pub(crate) fn third(&self) -> Ipv4Addr {
-        let [a, b, c, d] = self.address.octets();
-        Ipv4Addr::new(a, b, c, d - 6)
+        self.net.at(3)
     }
 
     /// The address of the fourth application, which is not there unless a test starts it.
     pub(crate) fn fourth(&self) -> Ipv4Addr {
-        let [a, b, c, d] = self.address.octets();
-        Ipv4Addr::new(a, b, c, d - 5)
+        self.net.at(4)
     }
 
     /// Certificates of the development authority.
@@ -251,8 +300,10 @@ impl Drop for World {
 }
 
 fn waypoint(directory: &Path, address: Ipv4Addr, more: &[(&str, String)]) -> Child {
-    let log = std::fs::File::create(directory.join("log")).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_waypoint"))
+    let mut log = std::fs::File::options();
+    let log = log.create(true).append(true).open(directory.join("log"));
+    let binary = std::env::var_os("MESH_TEST_WAYPOINT");
+    Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_waypoint").into()))
         .env("PROXY_WORKLOAD_INFO", "shop/wp-1/wp")
         .env("MESH_MANIFESTS", directory.join("manifests"))
         .env("MESH_LOCAL_XDS_INTERVAL", "10ms")
@@ -262,7 +313,7 @@ fn waypoint(directory: &Path, address: Ipv4Addr, more: &[(&str, String)]) -> Chi
         .env("MESH_ACCESS_LOG", "text")
         .env("FAKE_CA", "true")
         .envs(more.iter().map(|(name, value)| (name, value)))
-        .stdout(log)
+        .stdout(log.unwrap())
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap()
