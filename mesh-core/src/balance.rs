@@ -14,11 +14,13 @@ use crate::random::Random;
 
 mod candidate;
 mod eligible;
+mod hosts;
 mod mode;
 mod rank;
 
 pub use candidate::{Candidate, candidates};
 pub use eligible::Ineligible;
+pub use hosts::{EndpointTarget, hosts};
 pub use mode::PickMode;
 
 use eligible::Eligibility;
@@ -35,6 +37,14 @@ pub struct Picked<'a> {
     pub workload: &'a Arc<Workload>,
     /// The target port on the workload.
     pub port: u16,
+}
+
+impl<'a> Picked<'a> {
+    /// An endpoint that was chosen by other means than [`pick`].
+    #[must_use]
+    pub fn new(workload: &'a Arc<Workload>, port: NonZeroU16) -> Self {
+        picked(workload, port)
+    }
 }
 
 /// Chooses an endpoint of `service` for a connection from `source` to `service_port`.

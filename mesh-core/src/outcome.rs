@@ -15,6 +15,10 @@ pub enum Outcome {
     ConnectFailure,
     /// The TCP connection to the peer's HBONE port timed out, as when a network policy drops it.
     ConnectTimeout,
+    /// No connection with an endpoint within the time that a traffic policy allows (`connectTimeout`).
+    UpstreamTimeout,
+    /// There were more new connections of late than a traffic policy allows.
+    RateLimited,
     /// The peer answered the CONNECT request with something other than 200.
     Refused,
     /// The TLS handshake failed or timed out.
@@ -44,7 +48,8 @@ pub enum Outcome {
 impl Outcome {
     /// The value of the metric label `response_flags`; `-` for success.
     ///
-    /// Source: Istio standard metrics and ztunnel's `response_flags`.
+    /// Source: Istio standard metrics and ztunnel's `response_flags`; what traffic policies do is marked as by
+    /// Envoy, since ztunnel has none.
     #[must_use]
     pub const fn response_flags(self) -> &'static str {
         match self {
@@ -54,10 +59,12 @@ impl Outcome {
             | Self::Refused
             | Self::Unresolved
             | Self::BadRequest
-            | Self::CopyFailure
-            | Self::NoEndpoint
-            | Self::Overflow => "CONNECT",
+            | Self::CopyFailure => "CONNECT",
             Self::ConnectTimeout => "NETWORK_POLICY",
+            Self::UpstreamTimeout => "UF",
+            Self::NoEndpoint => "UH",
+            Self::Overflow => "UO",
+            Self::RateLimited => "RL",
             Self::TlsFailure => "TLS_FAILURE",
             Self::Http2Failure => "H2_HANDSHAKE_FAILURE",
             Self::IdentityFailure => "IDENTITY_ERROR",

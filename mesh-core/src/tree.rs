@@ -88,6 +88,15 @@ impl<E: Item> Tree<E> {
         self.len
     }
 
+    /// Whether both are the same tree: a clone of one that has not been changed since.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.root, &other.root) {
+            (Node::Leaf(one), Node::Leaf(other)) => Arc::ptr_eq(one, other),
+            (Node::Branch(one), Node::Branch(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// The sum over all items.
     pub(crate) fn sum(&self) -> &E::Sum {
         &self.sum

@@ -9,7 +9,8 @@
 //!
 //! Each is a tower `Service`. What they need is given to them: a [`Resolver`], an [`Authorizer`], a
 //! dialer (any `Service<Dial>`), a [`NameLookup`] and a
-//! [`Telemetry`](mesh_core::telemetry::Telemetry). [`serve`] feeds them from a listener.
+//! [`Telemetry`](mesh_core::telemetry::Telemetry). [`serve`] feeds them from a listener. [`Outbound`] takes a
+//! [`TrafficPolicy`] where one is wanted: [`MeshTraffic`] limits, balances and retries by settings.
 //!
 //! # Example
 //! The proxy of one workload, with HBONE in and out:
@@ -92,6 +93,7 @@ mod session;
 mod socks5;
 #[cfg(test)]
 mod testing;
+mod traffic;
 
 pub use accept::{Accept, AcceptOptions, TcpAcceptor, serve};
 pub use authorize::{AllowAll, Attributes, Authorizer, Permit, Verdict};
@@ -106,3 +108,7 @@ pub use outbound::Outbound;
 pub use passthrough::Passthrough;
 pub use resolver::{LocalWorkload, MeshResolver, NoLocalWorkload, Resolver};
 pub use socks5::Socks5;
+pub use traffic::{
+    Admission, Attempt, HashBy, MeshTraffic, Refusal, ServiceConnection, ServiceSettings,
+    TrafficCounts, TrafficPolicy, TrafficSettings,
+};

@@ -19,6 +19,7 @@ use mesh_core::credential::CertificateSource;
 use mesh_core::identity::SpiffeId;
 use mesh_core::resolve::ResolveConfig;
 use mesh_core::store::MeshStore;
+use mesh_hbone::proxy::MeshTraffic;
 
 use crate::config::Settings;
 use process::http::{self, Answer};
@@ -32,6 +33,7 @@ pub(crate) struct Admin {
     pub(crate) store: Arc<MeshStore>,
     pub(crate) policies: Arc<PolicyStore>,
     pub(crate) config: Arc<ResolveConfig>,
+    pub(crate) traffic: Option<Arc<MeshTraffic>>,
     pub(crate) certificates: Arc<dyn CertificateSource>,
     pub(crate) identity: SpiffeId,
     pub(crate) log: Log,
@@ -85,6 +87,7 @@ impl Admin {
             config: &self.config,
             network: &self.settings.network,
             local: mesh.local_workload(&local.namespace, &local.name, &local.service_account, node),
+            traffic: self.traffic.as_deref(),
         };
         explain::answer(&known, query, accept)
     }

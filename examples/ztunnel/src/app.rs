@@ -14,12 +14,12 @@ use mesh_core::identity::SpiffeId;
 use mesh_core::store::MeshStore;
 use mesh_core::tls::TlsContext;
 use mesh_hbone::server::HandshakeGate;
-use mesh_xds::ads::Demand;
 
+use crate::certificates;
 use crate::config::{Authority, Env, Settings};
+use crate::mesh::{self, Source};
 use crate::telemetry::{CountedLookup, Metrics};
 use crate::workers::{Shared, Workers};
-use crate::{certificates, mesh};
 use process::logging::Log;
 use process::readiness::Readiness;
 use process::shutdown::{Shutdown, Signals};
@@ -63,7 +63,7 @@ async fn serve(settings: Settings, log: Log) -> Result<(), StartError> {
     let semantics = Semantics::default().at_node_proxy();
     let policies = Arc::new(PolicyStore::with_semantics(Limits::default(), semantics));
     let mesh = mesh::start(&settings, &store, &policies, &metrics)?;
-    let shared = shared(settings, store, policies, mesh.demand, metrics)?;
+    let shared = shared(settings, (store, policies), mesh.source, metrics)?;
     servers::administration(&shared, log, shutdown.clone())?;
     servers::metrics(&shared)?;
     // Nothing is carried before it is known what policies say.
@@ -116,9 +116,8 @@ async fn follow(signals: Signals, shutdown: Shutdown, log: Log) {
 /// What all workers share.
 fn shared(
     settings: Arc<Settings>,
-    store: Arc<MeshStore>,
-    policies: Arc<PolicyStore>,
-    demand: Option<Demand>,
+    (store, policies): (Arc<MeshStore>, Arc<PolicyStore>),
+    source: Source,
     metrics: Arc<Metrics>,
 ) -> Result<Shared, StartError> {
     let workload = &settings.workload;
@@ -135,7 +134,8 @@ fn shared(
         store,
         policies,
         missing_policies: MissingPolicies::default(),
-        demand,
+        demand: source.demand,
+        traffic: source.traffic,
         certificates,
         identity,
         metrics,

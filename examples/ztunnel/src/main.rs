@@ -11,6 +11,7 @@ mod drain;
 mod mesh;
 mod metrics;
 mod telemetry;
+mod traffic;
 mod workers;
 
 use std::process::ExitCode;

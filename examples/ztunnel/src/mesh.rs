@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
+use mesh_hbone::proxy::MeshTraffic;
 use mesh_xds::ads::Demand;
 use mesh_xds::control::ControlError;
 use mesh_xds::local::{LocalError, Merger};
@@ -37,8 +38,16 @@ pub(crate) struct Synced(Option<watch::Receiver<bool>>);
 #[derive(Debug)]
 pub(crate) struct Mesh {
     pub(crate) synced: Synced,
+    pub(crate) source: Source,
+}
+
+/// What the workers have from where the mesh comes from.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
     /// Where what is not known of the mesh can be had.
     pub(crate) demand: Option<Demand>,
+    /// What manifests want of connections to services.
+    pub(crate) traffic: Option<Arc<MeshTraffic>>,
 }
 
 /// Fills the stores, as far as that needs no waiting, and keeps them up to date on the current runtime.
@@ -57,21 +66,27 @@ pub(crate) fn start(
         let (settings, store, metrics) = (settings.clone(), store.clone(), metrics.clone());
         tokio::spawn(local::watch(file, settings, store, metrics));
     }
-    if let Some(directory) = manifests::load(settings, store, policies, &merger)? {
+    let mut source = Source::default();
+    if let Some((directory, traffic)) = manifests::load(settings, store, policies, &merger)? {
+        metrics.upstreams().show(&traffic.policy);
+        source.traffic = Some(traffic.policy.clone());
         let (settings, store, metrics) = (settings.clone(), store.clone(), metrics.clone());
-        tokio::spawn(manifests::watch(directory, settings, store, metrics));
+        tokio::spawn(manifests::watch(
+            directory, settings, store, traffic, metrics,
+        ));
     }
     let Some(control_plane) = &settings.xds else {
         return Ok(Mesh {
             synced: Synced(None),
-            demand: None,
+            source,
         });
     };
     let (synced, demand) =
         xds::start(control_plane, settings, (store, policies), &merger, metrics)?;
+    source.demand = demand;
     Ok(Mesh {
         synced: Synced(Some(synced)),
-        demand,
+        source,
     })
 }
 

@@ -15,6 +15,7 @@ mod runtimes;
 mod series;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod xds;
 
 pub(crate) use counted_lookup::CountedLookup;

@@ -57,6 +57,21 @@ impl EndpointSet {
         self.len == 0
     }
 
+    /// Whether both are the same set, as in two snapshots between which nothing has changed for the
+    /// service. Two sets that became equal by different ways are not the same. Takes constant time.
+    ///
+    /// ```
+    /// use mesh_core::endpoints::EndpointSet;
+    ///
+    /// let set = EndpointSet::default();
+    /// assert!(set.is_same(&set.clone()));
+    /// assert!(!set.is_same(&EndpointSet::default()));
+    /// ```
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.groups.is_same(&other.groups)
+    }
+
     /// All endpoints, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = Endpoint<'_>> + '_ {
         let members = self.groups.iter().flat_map(|group| group.members().iter());

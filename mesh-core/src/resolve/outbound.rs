@@ -10,7 +10,7 @@ use super::trace::Untraced;
 use super::{Hop, OutboundRequest, OutboundRoute, ResolveConfig, ResolveError};
 use super::{RouteReason, Step, Trace, TunnelAuthority, attachment, endpoint::endpoint, guards};
 use crate::authority::ConnectAuthority;
-use crate::balance::{self, PickMode};
+use crate::balance::{self, PickMode, Picked};
 use crate::identity::ExpectedPeers;
 use crate::model::{GatewayAddress, LoadBalancingMode, Service, Workload};
 use crate::random::Random;
@@ -73,26 +73,44 @@ pub fn outbound_traced<T: Trace>(
     random: &mut dyn Random,
     trace: &mut T,
 ) -> Result<OutboundRoute, ResolveError> {
-    guards::outbound_destination(config, source, request.destination)?;
-    let mut resolution = Resolution {
+    let resolution = Resolution {
         snapshot,
         config,
         source,
         request,
+        chosen: None,
         random,
         trace,
     };
-    let view = View::Namespace(source.namespace());
-    let route = match lookup::at(snapshot, source.network(), request.destination.ip(), view) {
-        Some(Found::Service(service)) => resolution.addressed_service(service),
-        Some(Found::Workload(workload)) => resolution.addressed_workload(workload),
-        None => {
-            resolution.trace.step(Step::UnknownDestination);
-            Ok(resolution.passthrough(None, RouteReason::UnknownDestination))
-        }
-    }?;
-    guards::outbound_hop(config, source, &route.hop)?;
-    Ok(route)
+    resolution.run()
+}
+
+/// [`outbound`] for those who choose endpoints of services by themselves, as by a traffic policy.
+///
+/// Where [`outbound`] would choose one of the endpoints of a service ([`RouteReason::ServiceEndpoint`]), `chosen` is
+/// taken, which must be an endpoint of that service. Everything else is decided as ever: what leads through
+/// a waypoint does so whatever is chosen.
+///
+/// # Errors
+/// As [`outbound`].
+pub fn outbound_to(
+    snapshot: &MeshSnapshot,
+    config: &ResolveConfig,
+    source: &Workload,
+    request: &OutboundRequest,
+    chosen: Picked<'_>,
+    random: &mut dyn Random,
+) -> Result<OutboundRoute, ResolveError> {
+    let resolution = Resolution {
+        snapshot,
+        config,
+        source,
+        request,
+        chosen: Some(chosen),
+        random,
+        trace: &mut Untraced,
+    };
+    resolution.run()
 }
 
 /// What all steps of one decision share.
@@ -101,11 +119,29 @@ struct Resolution<'a, 'r, T> {
     config: &'a ResolveConfig,
     source: &'a Workload,
     request: &'a OutboundRequest,
+    /// The endpoint to take where one is to be chosen.
+    chosen: Option<Picked<'a>>,
     random: &'r mut dyn Random,
     trace: &'r mut T,
 }
 
 impl<'a, T: Trace> Resolution<'a, '_, T> {
+    fn run(mut self) -> Result<OutboundRoute, ResolveError> {
+        let (source, destination) = (self.source, self.request.destination);
+        guards::outbound_destination(self.config, source, destination)?;
+        let view = View::Namespace(source.namespace());
+        let route = match lookup::at(self.snapshot, source.network(), destination.ip(), view) {
+            Some(Found::Service(service)) => self.addressed_service(service),
+            Some(Found::Workload(workload)) => self.addressed_workload(workload),
+            None => {
+                self.trace.step(Step::UnknownDestination);
+                Ok(self.passthrough(None, RouteReason::UnknownDestination))
+            }
+        }?;
+        guards::outbound_hop(self.config, source, &route.hop)?;
+        Ok(route)
+    }
+
     fn addressed_service(
         &mut self,
         service: &'a Arc<Service>,
@@ -120,10 +156,12 @@ impl<'a, T: Trace> Resolution<'a, '_, T> {
         if service.mode() == LoadBalancingMode::Passthrough {
             return Ok(self.passthrough(Some(service), RouteReason::PassthroughService));
         }
-        let endpoints = self.snapshot.endpoints(service);
         let port = self.request.destination.port();
         let mode = PickMode::Standard;
-        let picked = balance::pick(service, endpoints, self.source, port, mode, self.random);
+        let picked = self.chosen.or_else(|| {
+            let endpoints = self.snapshot.endpoints(service);
+            balance::pick(service, endpoints, self.source, port, mode, self.random)
+        });
         self.trace.step(Step::Endpoint {
             service,
             port,

@@ -48,6 +48,32 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A traffic policy refuses the connection: there are as many as there may be.
+    #[error("connection closed due to the limit of connections to {service}")]
+    Overflow {
+        /// Namespace, host name and port of the service.
+        service: Box<str>,
+    },
+    /// A traffic policy refuses the connection: there were too many new ones.
+    #[error("connection closed due to the limit of new connections to {service}")]
+    RateLimited {
+        /// Namespace, host name and port of the service.
+        service: Box<str>,
+    },
+    /// A traffic policy has no endpoint to choose: all are taken out.
+    #[error("{service} has no endpoint that is not taken out")]
+    NoHealthyEndpoint {
+        /// Namespace, host name and port of the service.
+        service: Box<str>,
+    },
+    /// Connecting took longer than a traffic policy allows.
+    #[error("connecting to {address} took longer than {limit:?}")]
+    ConnectTimeout {
+        /// The next hop.
+        address: SocketAddr,
+        /// What the policy allows.
+        limit: std::time::Duration,
+    },
     /// Connecting over plain TCP failed.
     #[error(transparent)]
     Dial(DialError),
@@ -105,6 +131,10 @@ impl Error {
             Self::Refused(error) => error.outcome(),
             Self::Authority { .. } => Outcome::BadRequest,
             Self::NoIdentity { .. } => Outcome::IdentityFailure,
+            Self::Overflow { .. } => Outcome::Overflow,
+            Self::RateLimited { .. } => Outcome::RateLimited,
+            Self::NoHealthyEndpoint { .. } => Outcome::NoEndpoint,
+            Self::ConnectTimeout { .. } => Outcome::UpstreamTimeout,
             Self::Dial(_) | Self::ProxyHeader(_) | Self::Prelude(_) => Outcome::ConnectFailure,
             Self::Tunnel(error) => error.outcome(),
             Self::ClientGone { .. } => Outcome::Reset,
@@ -121,7 +151,7 @@ impl Error {
     /// Whether another endpoint may succeed where this one failed. Never once a byte was carried.
     pub(crate) fn is_worth_another_endpoint(&self) -> bool {
         match self {
-            Self::Dial(_) | Self::Lookup { .. } => true,
+            Self::Dial(_) | Self::Lookup { .. } | Self::ConnectTimeout { .. } => true,
             Self::Tunnel(error) => match error.refused_with() {
                 Some(status) => status == http::StatusCode::SERVICE_UNAVAILABLE,
                 None => !matches!(

@@ -4,6 +4,7 @@ mod attempt;
 mod describe;
 mod establish;
 mod established;
+mod governed;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,9 @@ use tower_service::Service;
 
 use super::carry::Carrying;
 use super::headers::HeaderSource;
-use super::{ConnectionFuture, Error, Leg, NameLookup, Resolver, SystemLookup, Upstream};
+use super::{
+    ConnectionFuture, Error, Leg, NameLookup, Resolver, SystemLookup, TrafficPolicy, Upstream,
+};
 use crate::io::Socket;
 use crate::server::Accepted;
 use crate::sock::canonical;
@@ -33,7 +36,8 @@ use crate::sock::canonical;
 /// 4. connect (`C`, such as [`HopConnector`](super::HopConnector)),
 /// 5. copy, and report [`Event::Closed`](mesh_core::telemetry::Event::Closed).
 ///
-/// When connecting fails, up to two other endpoints are tried; each attempt is reported by itself.
+/// When connecting fails, up to two other endpoints are tried, or as many as a [`TrafficPolicy`] says; each attempt is
+/// reported by itself.
 /// When all fail, the application's connection is reset. An application that goes away before
 /// it has sent anything ends the attempt.
 ///
@@ -51,6 +55,7 @@ pub struct Outbound<R, C, L = SystemLookup> {
     lookup: L,
     telemetry: Arc<dyn Telemetry>,
     headers: HeaderSource,
+    traffic: Option<Arc<dyn TrafficPolicy>>,
 }
 
 /// One connection of an application.
@@ -70,7 +75,15 @@ impl<R, C, L> Outbound<R, C, L> {
             lookup,
             telemetry,
             headers: HeaderSource::default(),
+            traffic: None,
         }
+    }
+
+    /// The same with a traffic policy for connections to services. Default: none, which costs nothing.
+    #[must_use]
+    pub fn with_traffic_policy(self, policy: Arc<dyn TrafficPolicy>) -> Self {
+        let traffic = Some(policy);
+        Self { traffic, ..self }
     }
 
     pub(super) fn resolver(&self) -> &R {

@@ -57,8 +57,14 @@ impl From<Outcome> for Reply {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Completed => Self::Succeeded,
-            Outcome::PolicyDenied | Outcome::PolicyRevoked => Self::NotAllowed,
-            Outcome::Unresolved | Outcome::ConnectTimeout => Self::HostUnreachable,
+            Outcome::PolicyDenied
+            | Outcome::PolicyRevoked
+            | Outcome::Overflow
+            | Outcome::RateLimited => Self::NotAllowed,
+            Outcome::Unresolved
+            | Outcome::ConnectTimeout
+            | Outcome::UpstreamTimeout
+            | Outcome::NoEndpoint => Self::HostUnreachable,
             Outcome::ConnectFailure | Outcome::Refused => Self::ConnectionRefused,
             _ => Self::GeneralFailure,
         }

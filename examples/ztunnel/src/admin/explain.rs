@@ -7,6 +7,7 @@ mod arrival;
 mod departure;
 mod endpoints;
 mod known;
+mod policy;
 mod question;
 mod story;
 #[cfg(test)]

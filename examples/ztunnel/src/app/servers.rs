@@ -46,6 +46,7 @@ pub(super) fn administration(
     let admin = Admin {
         settings: shared.settings.clone(),
         store: shared.store.clone(),
+        traffic: shared.traffic.clone(),
         policies: shared.policies.clone(),
         config: Arc::new(resolve_config(&shared.settings)),
         certificates: shared.certificates.clone(),

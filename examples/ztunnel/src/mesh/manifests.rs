@@ -5,11 +5,12 @@ use std::sync::Arc;
 use mesh_authz::store::PolicyStore;
 use mesh_core::store::MeshStore;
 use mesh_xds::local::Merger;
-use mesh_xds::manifest::{ManifestSource, MeshOptions, Problem, Report};
+use mesh_xds::manifest::{ManifestSource, MeshOptions, Problem, Report, RouteOptions};
 
 use super::local::say_loaded;
 use crate::config::{LocalMesh, Settings};
 use crate::telemetry::Metrics;
+use crate::traffic::Traffic;
 
 /// Fills the stores for the first time; the directory, if there is one, is then to be watched.
 ///
@@ -20,17 +21,19 @@ pub(super) fn load(
     store: &Arc<MeshStore>,
     policies: &Arc<PolicyStore>,
     merger: &Merger,
-) -> Result<Option<ManifestSource>, Problem> {
+) -> Result<Option<(ManifestSource, Traffic)>, Problem> {
     let Some(LocalMesh::Manifests(path, interval)) = &settings.local else {
         return Ok(None);
     };
     let mut source = ManifestSource::new(path, options(settings), store.clone())
         .policies(policies.clone())
+        .routes(RouteOptions::new(settings.workload.namespace.clone()))
         .beside_others(merger)
         .interval(*interval);
     let report = source.first_look()?;
-    say(settings, store, &report);
-    Ok(Some(source))
+    let traffic = Traffic::new(store);
+    take(settings, store, &traffic, &report);
+    Ok(Some((source, traffic)))
 }
 
 fn options(settings: &Settings) -> MeshOptions {
@@ -45,16 +48,20 @@ pub(super) async fn watch(
     source: ManifestSource,
     settings: Arc<Settings>,
     store: Arc<MeshStore>,
+    traffic: Traffic,
     metrics: Arc<Metrics>,
 ) {
     let report = |report: Report| {
         metrics.count_reload(report.rejected.is_empty());
-        say(&settings, &store, &report);
+        take(&settings, &store, &traffic, &report);
     };
     source.watch(report).await;
 }
 
-fn say(settings: &Settings, store: &MeshStore, report: &Report) {
+fn take(settings: &Settings, store: &MeshStore, traffic: &Traffic, report: &Report) {
+    if let Some(routing) = &report.routing {
+        traffic.take(&report.inventory, routing, &options(settings).domain);
+    }
     for problem in &report.rejected {
         tracing::error!(
             problem = %problem,

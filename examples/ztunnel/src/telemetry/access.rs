@@ -73,7 +73,8 @@ pub(super) fn closed(connection: &Connection, end: &Closed<'_>) {
     if end.outcome.is_failure() {
         let error = error.unwrap_or_else(|| format!("{:?}", end.outcome));
         line!(Level::ERROR, connection, "connection complete", {
-            bytes_sent = sent, bytes_recv = received, duration = duration, error = error,
+            bytes_sent = sent, bytes_recv = received, duration = duration,
+            response_flags = end.outcome.response_flags(), error = error,
         });
     } else {
         line!(Level::INFO, connection, "connection complete", {

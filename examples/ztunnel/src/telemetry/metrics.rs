@@ -13,6 +13,7 @@ use super::guards::Guards;
 use super::lookups::Lookups;
 use super::runtimes::Runtimes;
 use super::series::SeriesTable;
+use super::traffic::TrafficPolicies;
 use super::xds::XdsCounters;
 use process::logging::LogCounters;
 
@@ -36,6 +37,7 @@ pub(crate) struct Metrics {
     pub(super) xds: XdsCounters,
     pub(super) runtimes: Runtimes,
     pub(super) guards: Guards,
+    pub(super) upstreams: TrafficPolicies,
     pub(super) log: Arc<LogCounters>,
     pub(super) version: String,
 }
@@ -69,6 +71,7 @@ impl Metrics {
             xds: XdsCounters::default(),
             runtimes: Runtimes::default(),
             guards: Guards::default(),
+            upstreams: TrafficPolicies::default(),
             log,
             version,
         }
@@ -102,6 +105,11 @@ impl Metrics {
     /// What is shown of policies.
     pub(crate) fn guards(&self) -> &Guards {
         &self.guards
+    }
+
+    /// What is shown of traffic policies.
+    pub(crate) fn upstreams(&self) -> &TrafficPolicies {
+        &self.upstreams
     }
 
     pub(super) fn sockets_open(&self, direction: Direction) -> i64 {

@@ -49,6 +49,7 @@ impl Metrics {
             &self.reloads,
         );
         self.guards.write(&mut writer);
+        self.upstreams.write(&mut writer);
         self.write_own(&mut writer);
         self.runtimes.write(&mut writer);
         writer.finish()

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::authority::AuthorityHost;
+use mesh_core::balance::Picked;
 use mesh_core::model::{GatewayDestination, Workload};
 use mesh_core::resolve::{
     HostnameTarget, InboundError, InboundRequest, InboundRoute, IpFamily, OutboundRequest,
@@ -216,6 +217,25 @@ impl Resolver for OnDemandResolver {
             if self.fetch_reference(missing, until).await? == Fetched::NotFound {
                 return route;
             }
+        }
+    }
+
+    /// What it refers to has been fetched by then, as [`outbound`](Self::outbound) comes first; only a gateway of another
+    /// network that the first choice did not need may be missing.
+    async fn outbound_to(
+        &self,
+        local: &Workload,
+        request: &OutboundRequest,
+        chosen: Picked<'_>,
+    ) -> Result<OutboundRoute, ResolveError> {
+        let route = self.resolver.outbound_to(local, request, chosen).await;
+        let Err(ResolveError::UnknownNetworkGateway { gateway, .. }) = &route else {
+            return route;
+        };
+        let until = Instant::now() + TIME;
+        match self.fetch_reference(gateway, until).await? {
+            Fetched::Found => self.resolver.outbound_to(local, request, chosen).await,
+            Fetched::NotFound => route,
         }
     }
 

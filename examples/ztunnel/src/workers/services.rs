@@ -64,12 +64,15 @@ impl Services {
         let awake = Awake::new(settings.net.awake);
         let dialer = awake.dialer(TcpDialer::new(settings.net.sockets));
         let client = client(shared, drain)?.layer(dialer.clone());
-        let outbound = Outbound::new(
+        let mut outbound = Outbound::new(
             resolver.clone(),
             HopConnector::new(dialer.clone(), client),
             shared.lookup.clone(),
             telemetry.clone(),
         );
+        if let Some(traffic) = &shared.traffic {
+            outbound = outbound.with_traffic_policy(traffic.clone());
+        }
         let mut options = InboundOptions::default();
         options.baggage = settings.response_baggage;
         options.preserve_source = preserve(settings, &listeners.inbound_hbone);

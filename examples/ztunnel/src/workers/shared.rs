@@ -11,6 +11,7 @@ use mesh_core::identity::SpiffeId;
 use mesh_core::store::MeshStore;
 use mesh_core::tls::TlsContext;
 use mesh_hbone::ConfigError;
+use mesh_hbone::proxy::MeshTraffic;
 use mesh_hbone::server::HandshakeGate;
 use mesh_xds::ads::Demand;
 
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) missing_policies: MissingPolicies,
     /// Where what is not known of the mesh can be had.
     pub(crate) demand: Option<Demand>,
+    /// What is wanted of connections to services, where anything can be.
+    pub(crate) traffic: Option<Arc<MeshTraffic>>,
     pub(crate) certificates: Arc<dyn CertificateSource>,
     pub(crate) tls: Arc<TlsContext>,
     pub(crate) identity: SpiffeId,

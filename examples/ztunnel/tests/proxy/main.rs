@@ -19,3 +19,4 @@ mod revocation;
 mod start;
 mod telemetry;
 mod traffic;
+mod traffic_policy;

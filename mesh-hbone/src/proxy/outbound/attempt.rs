@@ -1,12 +1,15 @@
 //! Connecting to one next hop.
 
+use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::baggage::Baggage;
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::Workload;
 use mesh_core::resolve::{Hop, HopAddress, IpFamily, OutboundRoute};
+use tokio::time::sleep;
 use tower_service::Service;
 
 use super::describe::describe;
@@ -22,12 +25,13 @@ use crate::proxy::{Error, Leg, NameLookup, Upstream, headers};
 const ADDRESSES: usize = 3;
 
 impl<R, C, L> Outbound<R, C, L> {
-    /// Connects to the next hop of a route. Whatever fails has been reported.
+    /// Connects to the next hop of a route, to each of its addresses within `limit`. Whatever fails has been reported.
     pub(super) async fn attempt<S>(
         &self,
         local: &Arc<Workload>,
         request: &Request,
         route: OutboundRoute,
+        limit: Option<Duration>,
         client: &(impl Socket + Sync),
     ) -> Result<Established<S>, Error>
     where
@@ -55,6 +59,7 @@ impl<R, C, L> Outbound<R, C, L> {
                 std::future::poll_fn(|cx| connector.poll_ready(cx)).await?;
                 connector.call(leg).await
             };
+            let connect = within(limit, address, connect);
             result = unless_gone(client, request.destination, connect).await;
             match &result {
                 Err(error) if error.is_worth_another_endpoint() => {}
@@ -64,7 +69,11 @@ impl<R, C, L> Outbound<R, C, L> {
         match result {
             Ok(mut upstream) => {
                 learn(&mut session, &route.hop, &mut upstream);
-                Ok(Established { session, upstream })
+                Ok(Established {
+                    session,
+                    upstream,
+                    admission: None,
+                })
             }
             Err(error) => {
                 session.close(Err(&error));
@@ -136,6 +145,27 @@ impl<R, C, L> Outbound<R, C, L> {
                 Leg::DoubleHbone { gateway, inner }
             }
         }
+    }
+}
+
+/// Connects within a time, where there is one.
+async fn within<T>(
+    limit: Option<Duration>,
+    address: SocketAddr,
+    connect: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let expired = async {
+        match limit {
+            None => pending().await,
+            // In a box, so that connections without a limit have no room for it.
+            Some(limit) => Box::pin(sleep(limit)).await,
+        }
+        limit.unwrap_or_default()
+    };
+    tokio::select! {
+        biased;
+        result = connect => result,
+        limit = expired => Err(Error::ConnectTimeout { address, limit }),
     }
 }
 

@@ -41,10 +41,16 @@ impl<R, C, L> Outbound<R, C, L> {
         let (local, mut route) = resolved
             .await
             .map_err(|error| self.rejected(request, error))?;
+        if let Some(traffic) = &self.traffic
+            && let Some(admission) = self.admit(traffic, &local, request, &route)?
+        {
+            // In a box of its own: what it takes is no concern of those without a policy.
+            return Box::pin(self.governed(&local, request, admission, route, client)).await;
+        }
         let mut tried = Vec::new();
         loop {
             let hop = route.hop.clone();
-            let error = match self.attempt(&local, request, route, client).await {
+            let error = match self.attempt(&local, request, route, None, client).await {
                 Ok(established) => return Ok(established),
                 Err(error) => error,
             };

@@ -77,6 +77,8 @@ impl NameLookup for TestLookup {
     }
 }
 
+mod traffic;
+
 struct Bench {
     connector: TestConnector,
     recorder: Arc<Recorder>,

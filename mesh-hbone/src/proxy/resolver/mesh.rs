@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_core::balance::Picked;
 use mesh_core::model::Workload;
 use mesh_core::name::Name;
 use mesh_core::resolve::{
@@ -193,6 +194,17 @@ impl Resolver for MeshResolver {
             request,
             &mut ThreadRandom,
         )
+    }
+
+    async fn outbound_to(
+        &self,
+        local: &Workload,
+        request: &OutboundRequest,
+        chosen: Picked<'_>,
+    ) -> Result<OutboundRoute, ResolveError> {
+        let (snapshot, config) = (self.snapshots.load(), &self.shared.config);
+        let random = &mut ThreadRandom;
+        resolve::outbound_to(&snapshot, config, local, request, chosen, random)
     }
 
     async fn hostname(

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mesh_core::balance::Picked;
 use mesh_core::model::Workload;
 use mesh_core::resolve::{
     HostnameTarget, InboundError, InboundRequest, InboundRoute, IpFamily, OutboundRequest,
@@ -50,6 +51,18 @@ pub trait Resolver: Clone + Send + Sync + 'static {
         &self,
         local: &Workload,
         request: &OutboundRequest,
+    ) -> impl Future<Output = Result<OutboundRoute, ResolveError>> + Send;
+
+    /// The same for a connection whose endpoint a [`TrafficPolicy`](super::super::TrafficPolicy) has chosen, of the service
+    /// that [`outbound`](Self::outbound) found. What leads elsewhere by now, as through a waypoint, goes there.
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    fn outbound_to(
+        &self,
+        local: &Workload,
+        request: &OutboundRequest,
+        chosen: Picked<'_>,
     ) -> impl Future<Output = Result<OutboundRoute, ResolveError>> + Send;
 
     /// What a host name stands for that the local workload asks for.

@@ -32,6 +32,13 @@ pub struct Routing {
 }
 
 impl Routing {
+    /// The destination rule of each service that has one, with namespace and host name of the service; in no
+    /// order.
+    pub fn destinations(&self) -> impl Iterator<Item = (&Name, &Name, &CompiledDestination)> {
+        let destinations = self.destinations.iter();
+        destinations.map(|((namespace, hostname), rule)| (namespace, hostname, &**rule))
+    }
+
     fn destination(&self, target: &ServiceTarget) -> Option<&Arc<CompiledDestination>> {
         self.destinations.get(&key(target))
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use mesh_core::balance::PickMode;
 use mesh_core::model::{GatewayAddress, GatewayDestination, Workload};
 use mesh_core::resolve::{
     Hop, HopAddress, HostnameTarget, IpFamily, OutboundRequest, OutboundRoute, RouteReason, Step,
@@ -14,7 +15,7 @@ use mesh_hbone::proxy::ThreadRandom;
 use super::known::Known;
 use super::question::Question;
 use super::story::Story;
-use super::{arrival, endpoints};
+use super::{arrival, endpoints, policy};
 
 /// The workload of a namespace with a name.
 pub(super) fn named<'a>(
@@ -141,7 +142,12 @@ fn note(known: &Known<'_>, client: &Workload, step: Step<'_>, story: &mut Story)
             port,
             mode,
             picked,
-        } => endpoints::explain(known, client, (service, port, mode), picked, story),
+        } => {
+            endpoints::explain(known, client, (service, port, mode), picked, story);
+            if mode == PickMode::Standard {
+                policy::explain(known, client, (service, port), story);
+            }
+        }
         _ => {}
     }
 }

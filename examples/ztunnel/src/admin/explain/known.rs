@@ -6,6 +6,7 @@ use mesh_authz::PolicyIndex;
 use mesh_core::model::Workload;
 use mesh_core::resolve::ResolveConfig;
 use mesh_core::snapshot::MeshSnapshot;
+use mesh_hbone::proxy::MeshTraffic;
 
 /// What is known when the question is asked.
 pub(in crate::admin) struct Known<'a> {
@@ -16,4 +17,6 @@ pub(in crate::admin) struct Known<'a> {
     pub(in crate::admin) network: &'a str,
     /// The workload of this proxy.
     pub(in crate::admin) local: Option<&'a Arc<Workload>>,
+    /// The traffic policy of this proxy.
+    pub(in crate::admin) traffic: Option<&'a MeshTraffic>,
 }

@@ -1,8 +1,11 @@
 //! What is told about connections in a small mesh.
 
 use mesh_authz::store::PolicyStore;
+use mesh_core::lb::OutlierDetection;
+use mesh_core::model::NamespacedHostname;
 use mesh_core::resolve::ResolveConfig;
 use mesh_core::store::MeshStore;
+use mesh_hbone::proxy::{MeshTraffic, ServiceSettings};
 use serde_json::Value;
 
 use super::question::{Question, Target};
@@ -16,6 +19,8 @@ workloads:
    workloadIps: [10.0.0.2], services: {ns/web.example.org: {80: 8080}}}
 - {uid: web-2, name: web-2, namespace: ns, serviceAccount: web, protocol: HBONE, status: Unhealthy,
    workloadIps: [10.0.0.3], services: {ns/web.example.org: {80: 8080}}}
+- {uid: few, name: few, namespace: ns, serviceAccount: web, protocol: HBONE,
+   workloadIps: [10.0.0.7], services: {ns/limited.example.org: {80: 8080}}}
 - {uid: wp, name: wp, namespace: ns, serviceAccount: wp, protocol: HBONE,
    workloadIps: [10.0.0.4], services: {ns/wp.example.org: {15008: 15008}}}
 - {uid: lone, name: lone, namespace: ns, serviceAccount: lone, protocol: HBONE,
@@ -23,6 +28,7 @@ workloads:
 - {uid: plain, name: plain, namespace: ns, workloadIps: [10.0.0.6], services: {}}
 services:
 - {name: web, namespace: ns, hostname: web.example.org, vips: [/10.1.0.1], ports: {80: 8080}}
+- {name: limited, namespace: ns, hostname: limited.example.org, vips: [/10.1.0.3], ports: {80: 8080}}
 - {name: wp, namespace: ns, hostname: wp.example.org, vips: [/10.1.0.2], ports: {15008: 15008}}
 policies:
 - name: no-batch
@@ -47,6 +53,11 @@ fn ask(query: &str) -> Result<(String, Value), String> {
     let (mesh, policies) = (MeshStore::new(), PolicyStore::new());
     let config = mesh_xds::local::parse(MESH, "mesh.yaml").unwrap();
     mesh_xds::local::replace(&mesh, Some(&policies), config, "mesh.yaml").unwrap();
+    let traffic = MeshTraffic::new(mesh.watch());
+    let mut limited = ServiceSettings::new(NamespacedHostname::new("ns", "limited.example.org"));
+    limited.settings.max_connections = 7;
+    limited.settings.balancing.outlier = Some(OutlierDetection::default());
+    traffic.replace(vec![limited]);
     let (mesh, config) = (mesh.snapshot(), ResolveConfig::new());
     let known = Known {
         mesh: &mesh,
@@ -54,6 +65,7 @@ fn ask(query: &str) -> Result<(String, Value), String> {
         config: &config,
         network: "",
         local: mesh.workload("client"),
+        traffic: Some(&traffic),
     };
     let story = explain(&known, &Question::parse(query, "")?)?;
     Ok((story.to_string(), story.json()))
@@ -273,4 +285,17 @@ fn questions_are_read() {
             "{query}"
         );
     }
+}
+
+#[test]
+fn a_traffic_policy_is_told_where_there_is_one() {
+    let (text, _) = ask("src=ns/client-1&dst=ns/limited:80").unwrap();
+    let expected = "traffic policy: the endpoint is chosen by Random instead; 7 connections at most, 3 endpoints are tried, \
+                    those that fail are taken out; now there are 0 connections, and 0 of 0 known endpoints are out";
+    assert!(text.contains(expected), "{text}");
+    let (text, _) = ask("src=ns/client-1&dst=ns/web:80").unwrap();
+    assert!(!text.contains("traffic policy"), "{text}");
+    // Another proxy has its own.
+    let (text, _) = ask("src=ns/web-1&dst=ns/limited:80").unwrap();
+    assert!(!text.contains("traffic policy"), "{text}");
 }
