@@ -3,6 +3,7 @@
 mod capture;
 mod lifecycle;
 mod load;
+mod mesh;
 mod refusals;
 mod streams;
 mod waypoints;
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Trial> {
         streams::trials(),
         refusals::trials(),
         waypoints::trials(),
+        mesh::trials(),
     ]
     .into_iter()
     .flatten()

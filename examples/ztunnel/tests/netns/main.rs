@@ -11,6 +11,7 @@
 //! | variable | default | meaning |
 //! |---|---|---|
 //! | `MESH_TEST_ZTUNNEL` | the binary that cargo built | the `ztunnel` to test |
+//! | `MESH_TEST_WAYPOINT` | the waypoint's code as part of this program | the `waypoint` to test with |
 //! | `MESH_TEST_BYTES` | 64 MiB | bytes that the bulk test carries each way |
 //!
 //! A gibibyte each way through optimised proxies:
@@ -33,8 +34,21 @@ mod cases;
 #[cfg(target_os = "linux")]
 mod harness;
 
+/// The variable that says what this program is, if it is no test.
+#[cfg(target_os = "linux")]
+const ROLE: &str = "MESH_TEST_ROLE";
+#[cfg(target_os = "linux")]
+const WAYPOINT: &str = "waypoint";
+
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
+    if std::env::var_os(ROLE).is_some_and(|role| role == WAYPOINT) {
+        if let Err(error) = waypoint::run() {
+            eprintln!("waypoint: {}", process::logging::Chain(&*error));
+            return std::process::ExitCode::FAILURE;
+        }
+        return std::process::ExitCode::SUCCESS;
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     harness::prepare();
     libtest_mimic::run(&arguments, cases::all()).exit_code()

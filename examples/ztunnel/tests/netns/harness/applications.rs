@@ -4,6 +4,8 @@ use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -163,6 +165,21 @@ pub(crate) async fn http(mut stream: TcpStream) -> io::Result<()> {
     }
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\npage 1";
     stream.write_all(answer.as_bytes()).await
+}
+
+/// Answers requests over HTTP/1 with their heads, and counts them.
+pub(crate) async fn heads(mut stream: TcpStream, count: Arc<AtomicU64>) -> io::Result<()> {
+    let mut head = Vec::new();
+    loop {
+        head.clear();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", head.len());
+        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(&head).await?;
+    }
 }
 
 /// Sends for as long as the client lets it.

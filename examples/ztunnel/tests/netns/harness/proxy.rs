@@ -1,7 +1,8 @@
-//! A `ztunnel` process in a pod.
+//! A `ztunnel` process in a pod, or a waypoint.
 
 use std::net::SocketAddr;
-use std::process::{Child, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,20 +26,31 @@ impl Proxy {
     pub(super) fn start(pod: &Pod<'_>, settings: &[(&str, &str)]) -> Self {
         let binary = std::env::var_os("MESH_TEST_ZTUNNEL")
             .unwrap_or_else(|| env!("CARGO_BIN_EXE_ztunnel").into());
-        let (log, writer) = std::io::pipe().unwrap();
         let mut command = pod.namespace.command(binary.to_str().unwrap());
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        environment(&mut command, pod)
             .env("PROXY_MODE", "dedicated")
-            .env("PROXY_WORKLOAD_INFO", format!("default/{0}/{0}", pod.name))
             .env("NODE_NAME", "node")
             .env("LOCAL_XDS_PATH", pod.node().mesh_file())
-            .env("FAKE_CA", "true")
-            .env("MESH_DEV_CA_DIR", pod.node().authority())
             .env("PACKET_MARK", rules::PROXY_MARK)
-            .env("LOG_FORMAT", "json")
-            .envs(settings.iter().copied())
+            .envs(settings.iter().copied());
+        Self::launch(pod, command)
+    }
+
+    /// Starts a waypoint in a pod, for the mesh of a directory with manifests, and waits until it serves: the
+    /// process that `MESH_TEST_WAYPOINT` names, or this program in that role.
+    pub(crate) fn waypoint(pod: &Pod<'_>, manifests: &Path) -> Self {
+        let binary = std::env::var_os("MESH_TEST_WAYPOINT")
+            .unwrap_or_else(|| std::env::current_exe().unwrap().into());
+        let mut command = pod.namespace.command(binary.to_str().unwrap());
+        environment(&mut command, pod)
+            .env(crate::ROLE, crate::WAYPOINT)
+            .env("MESH_MANIFESTS", manifests);
+        Self::launch(pod, command)
+    }
+
+    fn launch(pod: &Pod<'_>, mut command: Command) -> Self {
+        let (log, writer) = std::io::pipe().unwrap();
+        command
             .stdin(Stdio::null())
             .stdout(writer.try_clone().unwrap())
             .stderr(writer);
@@ -101,6 +113,17 @@ impl Proxy {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// What both kinds of proxies are told, and nothing else.
+fn environment<'c>(command: &'c mut Command, pod: &Pod<'_>) -> &'c mut Command {
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PROXY_WORKLOAD_INFO", format!("default/{0}/{0}", pod.name))
+        .env("FAKE_CA", "true")
+        .env("MESH_DEV_CA_DIR", pod.node().authority())
+        .env("LOG_FORMAT", "json")
 }
 
 impl Drop for Proxy {
