@@ -52,6 +52,7 @@ mod limits;
 mod rank;
 mod references;
 mod retry;
+mod session;
 mod status;
 mod types;
 

@@ -32,6 +32,7 @@ mod prefixes;
 mod retry;
 mod rule;
 mod rules;
+mod session;
 mod table;
 
 pub use backend::{Backend, BackendTarget, Backends, InvalidBackend};
@@ -39,4 +40,5 @@ pub use hosts::{HostMatch, HostTable, InvalidHost};
 pub use retry::{HostSelection, NoResponse, RetryOn, RetryPolicy};
 pub use rule::{Action, DirectResponse, HashCookie, HashInput, Origin, Rule, Timeouts};
 pub use rules::{Matched, Rules};
+pub use session::{SessionCarrier, SessionPersistence};
 pub use table::RouteTable;

@@ -6,7 +6,7 @@
 //! 2. Questions of browsers ([`Cors`](crate::filter::Cors)) are answered.
 //! 3. Faults are made: a delay, then an error.
 //! 4. Redirects and direct responses are answered.
-//! 5. One of the rule's backends is drawn, once; headers and target are changed, once; copies for
+//! 5. One of the rule's backends is drawn, once, unless the request's session is with a host of one; headers and target are changed, once; copies for
 //!    mirrors are begun, once.
 //! 6. Attempts are made until one is answered, or may not be repeated: a permit of the circuit breaker,
 //!    a host, the [`Attempt`] itself, what came of it to the outlier detection, a pause.
@@ -96,6 +96,7 @@ mod number;
 mod outgoing;
 mod replay;
 mod retry_after;
+mod session;
 mod settings;
 mod shared;
 mod tee;
@@ -120,6 +121,7 @@ use crate::upstream::Upstreams;
 pub use chance::Chance;
 pub use counters::Counters;
 pub use grpc_timeout::{GRPC_TIMEOUT, grpc_timeout};
+pub use session::SessionKey;
 pub use settings::{OriginalTarget, RouterSettings};
 use shared::Shared;
 

@@ -11,6 +11,7 @@ use super::http_route::headers;
 use super::limits;
 use super::rank::{Rank, Ranked, Specific};
 use super::references::{From, References};
+use super::session::session;
 use super::status::{Compiled, Condition, Problem, Status};
 use super::types::{GrpcMethodMatch, GrpcRouteMatch, GrpcRouteRule, GrpcRouteSpec, RouteObject};
 
@@ -174,12 +175,8 @@ fn rule(
         let problem = "expected header modifiers and mirrors only";
         problems.push(Problem::new(format!("{field}.filters"), problem));
     }
-    if spec.session_persistence.is_some() {
-        problems.push(Problem::new(
-            format!("{field}.sessionPersistence"),
-            "is not supported",
-        ));
-    }
+    let persistence = spec.session_persistence.as_ref();
+    let session = persistence.and_then(|spec| session(spec, field, problems));
     let broken = problems.len() > before || backends.entries().is_empty();
     problems.extend(parts.lost);
     let action = if broken {
@@ -196,6 +193,7 @@ fn rule(
         request_headers: parts.headers.request,
         response_headers: parts.headers.response,
         mirrors: parts.mirrors,
+        session,
         ..Rule::new(name, action)
     }
 }

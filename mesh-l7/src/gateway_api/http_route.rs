@@ -14,6 +14,7 @@ use super::limits;
 use super::rank::{Rank, Ranked, Specific};
 use super::references::{From, References};
 use super::retry::{retry, timeouts};
+use super::session::session;
 use super::status::{Compiled, Condition, Problem, Status};
 use super::types::{
     HttpHeaderMatch, HttpPathMatch, HttpRouteMatch, HttpRouteRule, HttpRouteSpec, RouteObject,
@@ -284,10 +285,8 @@ fn rule(
         .as_ref()
         .map(|spec| timeouts(spec, field, problems));
     let retry = spec.retry.as_ref().map(|spec| retry(spec, field, problems));
-    if spec.session_persistence.is_some() {
-        let problem = "is not supported";
-        problems.push(Problem::new(format!("{field}.sessionPersistence"), problem));
-    }
+    let persistence = spec.session_persistence.as_ref();
+    let session = persistence.and_then(|spec| session(spec, field, problems));
     if redirect.is_some() && !spec.backend_refs.is_empty() {
         let problem = "a redirect and backends, expected one of them";
         problems.push(Problem::new(format!("{field}.backendRefs"), problem));
@@ -313,6 +312,7 @@ fn rule(
         retry,
         mirrors,
         cors,
+        session,
         ..Rule::new(name, action)
     }
 }

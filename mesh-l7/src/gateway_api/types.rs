@@ -65,7 +65,37 @@ pub struct HttpRouteRule {
     pub backend_refs: Vec<HttpBackendRef>,
     pub timeouts: Option<HttpTimeouts>,
     pub retry: Option<HttpRetry>,
-    pub session_persistence: Option<serde_json::Value>,
+    pub session_persistence: Option<SessionPersistence>,
+}
+
+/// `SessionPersistence`, with the names that older versions have for some of its fields.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionPersistence {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub session_name: Option<String>,
+    pub absolute_timeout: Option<String>,
+    pub idle_timeout: Option<String>,
+    #[serde(alias = "cookieConfig")]
+    pub cookie: Option<SessionCookie>,
+    pub header: Option<SessionHeader>,
+}
+
+/// `CookieConfig`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionCookie {
+    pub name: Option<String>,
+    pub path: Option<String>,
+    pub lifetime_type: Option<String>,
+}
+
+/// `HeaderConfig`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionHeader {
+    pub name: Option<String>,
 }
 
 /// `HTTPRouteMatch`.
@@ -244,7 +274,7 @@ pub struct GrpcRouteRule {
     pub matches: Vec<GrpcRouteMatch>,
     pub filters: Vec<HttpFilter>,
     pub backend_refs: Vec<HttpBackendRef>,
-    pub session_persistence: Option<serde_json::Value>,
+    pub session_persistence: Option<SessionPersistence>,
 }
 
 /// `GRPCRouteMatch`.

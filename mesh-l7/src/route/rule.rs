@@ -9,6 +9,7 @@ use mesh_core::name::Name;
 
 use super::backend::Backends;
 use super::retry::RetryPolicy;
+use super::session::SessionPersistence;
 use crate::filter::{Cors, Fault, HeaderEdits, Mirror, Redirect, Rewrite};
 use crate::matching::RequestMatch;
 
@@ -45,6 +46,8 @@ pub struct Rule {
     pub cors: Option<Cors>,
     /// What hosts are chosen by, where they are chosen by a hash.
     pub hash: Vec<HashInput>,
+    /// Clients that stay with a host.
+    pub session: Option<SessionPersistence>,
 }
 
 /// What becomes of a request.
@@ -151,6 +154,7 @@ impl Rule {
             fault: None,
             cors: None,
             hash: Vec::new(),
+            session: None,
         }
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Exchange<'r, E, A> {
     chance: Chance,
     clock: &'r dyn WallClock,
     hash: Option<u64>,
+    /// Where the first attempt goes, whatever the balancing says.
+    kept: Option<Arc<Host<E>>>,
     limits: TimeLimits,
     tried: Vec<Arc<Host<E>>>,
     attempts: u32,
@@ -69,6 +71,7 @@ where
             chance: settings.chance.clone(),
             clock: &*settings.clock,
             hash: None,
+            kept: None,
             limits: TimeLimits::default(),
             tried: Vec::new(),
             attempts: 0,
@@ -78,6 +81,12 @@ where
     /// Placed by a hash.
     pub(super) fn placed(mut self, hash: Option<u64>) -> Self {
         self.hash = hash;
+        self
+    }
+
+    /// At a host that its session is with.
+    pub(super) fn kept(mut self, host: Option<Arc<Host<E>>>) -> Self {
+        self.kept = host;
         self
     }
 
@@ -152,7 +161,8 @@ where
         pick.tried = &self.tried;
         pick.reselections = policy.map_or(0, |policy| policy.hosts.reselections);
         let now = Instant::now().into_std();
-        let host = self.upstream.cluster.pick(&pick, now, &mut self.chance);
+        let host = self.kept.take();
+        let host = host.or_else(|| self.upstream.cluster.pick(&pick, now, &mut self.chance));
         let host = host.ok_or(Failure::NoHost)?;
         let held = Held::new(request, host.begin());
         Ok((host, held))

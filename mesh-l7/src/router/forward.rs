@@ -6,6 +6,7 @@ use http::header::{HOST, LOCATION, SET_COOKIE, VARY};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use mesh_core::lb::Host;
 use mesh_core::target::Target;
 use tower_service::Service;
 
@@ -15,6 +16,7 @@ use super::choice::Choice;
 use super::commit;
 use super::hash::Placement;
 use super::mirror;
+use super::session::Session;
 use super::settings::{OriginalTarget, RouterSettings};
 use super::shared::Shared;
 use crate::attempt::{Attempt, AttemptError};
@@ -116,7 +118,15 @@ where
     let rule = &*choice.rule;
     let mut chance = shared.settings.chance.clone();
     faults(rule, &mut chance, record).await?;
-    let backend = backend(choice, &parts, &mut chance)?;
+    let session = rule.session.as_ref();
+    let session = session.map(|session| Session::of(session, &parts, &shared.settings));
+    let kept = session
+        .as_ref()
+        .and_then(|session| kept(shared, rule, session));
+    let (backend, host) = match kept {
+        Some((backend, host)) => (backend, Some(host)),
+        None => (backend(choice, &parts, &mut chance)?, None),
+    };
     let upstream = upstream(shared, rule, backend, record)?;
     change(&mut parts, choice, backend, &shared.settings)?;
     let inputs = match &*rule.hash {
@@ -126,10 +136,14 @@ where
     let placement = Placement::of(inputs, &parts, &mut chance);
     let body = mirror::begin(shared, &client, rule, &parts, body);
     let exchange = Exchange::new(client, upstream, rule, record, &shared.settings);
-    let exchange = exchange.placed(placement.hash);
+    let exchange = exchange.placed(placement.hash).kept(host);
     let mut response = exchange.run(parts, body, &shared.memory).await?;
     if let Some(cookie) = placement.cookie {
         response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    let answered = session.zip(record.note(|entry| entry.host.clone()));
+    if let Some((name, value)) = answered.and_then(|(session, host)| session.header(&host)) {
+        response.headers_mut().append(name, value);
     }
     backend.response_headers.apply(response.headers_mut());
     rule.response_headers.apply(response.headers_mut());
@@ -199,6 +213,28 @@ fn aborted(abort: Abort) -> Reply {
         Some(grpc) => reply.with_grpc_status(grpc),
         None => reply,
     }
+}
+
+/// The backend and the host that a session is with, if they may still be used.
+fn kept<'r, E, U: Upstreams<E>>(
+    shared: &Shared<U>,
+    rule: &'r Rule,
+    session: &Session<'_>,
+) -> Option<(&'r Backend, Arc<Host<E>>)> {
+    let Action::Forward(backends) = &rule.action else {
+        return None;
+    };
+    let usable = backends
+        .entries()
+        .iter()
+        .filter(|backend| backend.weight > 0);
+    usable.into_iter().find_map(|backend| {
+        let BackendTarget::Service(target) = &backend.target else {
+            return None;
+        };
+        let host = session.host(&*shared.upstreams.upstream(target)?)?;
+        Some((backend, host))
+    })
 }
 
 /// The backend that the request goes to, or the answer where it goes nowhere.

@@ -7,6 +7,7 @@ use mesh_core::clock::{SystemClock, WallClock};
 use mesh_core::target::TargetRules;
 
 use super::chance::Chance;
+use super::session::SessionKey;
 use crate::target::ServiceTarget;
 
 /// What holds for all requests of a router.
@@ -31,6 +32,8 @@ pub struct RouterSettings {
     pub address: Option<IpAddr>,
     /// The time of day, for dates in `Retry-After`.
     pub clock: Arc<dyn WallClock>,
+    /// What tokens of sessions are made with: the same in all replicas of a proxy.
+    pub session_key: SessionKey,
     /// Where random numbers come from.
     pub chance: Chance,
 }
@@ -46,6 +49,7 @@ impl Default for RouterSettings {
             mirror_buffer: 1024 * 1024,
             address: None,
             clock: Arc::new(SystemClock),
+            session_key: SessionKey::default(),
             chance: Chance::default(),
         }
     }

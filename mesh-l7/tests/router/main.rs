@@ -13,4 +13,5 @@ mod harness;
 mod mirrors;
 mod replies;
 mod retries;
+mod sessions;
 mod timeouts;

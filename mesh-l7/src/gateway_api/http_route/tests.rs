@@ -1,13 +1,17 @@
 //! Routes in, rules out: by the Gateway API's documents and conformance tests.
 
-use http::HeaderMap;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 
 use super::super::merge;
 use super::*;
 use crate::filter::PathChange;
 use crate::matching::Head;
-use crate::route::{BackendTarget, InvalidBackend, RetryOn, Rules};
+use crate::route::{
+    BackendTarget, InvalidBackend, RetryOn, Rules, SessionCarrier, SessionPersistence,
+};
 use crate::target::ServiceTarget;
 
 /// Services whose names begin with `v`; namespace `open` lets others refer to it.
@@ -446,6 +450,54 @@ fn a_mirror_with_a_wrong_share_makes_the_rule_answer_500() {
     assert!(matches!(compiled.rules[0].rule.action, Action::Respond(_)));
 }
 
+/// l7.md 1.7; the last three have the names of older versions.
+#[test]
+fn sessions_are_kept_as_they_are_written() {
+    let cookie = |name: &str, path: &str, permanent, lifetime| SessionPersistence {
+        carrier: SessionCarrier::Cookie {
+            name: name.into(),
+            path: path.into(),
+            permanent,
+        },
+        lifetime,
+    };
+    let hour = Some(Duration::from_hours(1));
+    let header = |name| SessionPersistence {
+        carrier: SessionCarrier::Header(HeaderName::from_static(name)),
+        lifetime: None,
+    };
+    let cases = [
+        (json!({}), cookie("mesh-session", "/", false, None)),
+        (
+            json!({"type": "Cookie", "absoluteTimeout": "1h", "cookie":
+                {"name": "s", "path": "/p", "lifetimeType": "Permanent"}}),
+            cookie("s", "/p", true, hour),
+        ),
+        (
+            json!({"type": "Header", "header": {"name": "X-Session"}}),
+            header("x-session"),
+        ),
+        (
+            json!({"sessionName": "s", "idleTimeout": "1h"}),
+            cookie("s", "/", false, hour),
+        ),
+        (
+            json!({"sessionName": "s", "cookieConfig": {"lifetimeType": "Session"}}),
+            cookie("s", "/", false, None),
+        ),
+        (
+            json!({"type": "Header", "sessionName": "x-s"}),
+            header("x-s"),
+        ),
+    ];
+    for (spec, expected) in cases {
+        let rule = json!({"sessionPersistence": spec.clone(), "backendRefs": [{"name": "v1", "port": 80}]});
+        let compiled = compile(json!({"rules": [rule]}));
+        assert_eq!(fields(&compiled), Vec::<String>::new(), "{spec}");
+        assert_eq!(compiled.rules[0].rule.session, Some(expected), "{spec}");
+    }
+}
+
 #[test]
 fn times_and_retries_that_are_wrong_are_told() {
     let cases = [
@@ -456,7 +508,30 @@ fn times_and_retries_that_are_wrong_are_told() {
         ),
         (json!({"retry": {"codes": [399]}}), "retry.codes[0]"),
         (json!({"retry": {"backoff": "x"}}), "retry.backoff"),
-        (json!({"sessionPersistence": {}}), "sessionPersistence"),
+        (
+            json!({"sessionPersistence": {"type": "Url"}}),
+            "sessionPersistence.type",
+        ),
+        (
+            json!({"sessionPersistence": {"absoluteTimeout": "100ms"}}),
+            "sessionPersistence.absoluteTimeout",
+        ),
+        (
+            json!({"sessionPersistence": {"cookie": {"lifetimeType": "Permanent"}}}),
+            "sessionPersistence.absoluteTimeout",
+        ),
+        (
+            json!({"sessionPersistence": {"cookie": {"name": "a b"}}}),
+            "sessionPersistence.cookie.name",
+        ),
+        (
+            json!({"sessionPersistence": {"cookie": {"path": "/a; Domain=x"}}}),
+            "sessionPersistence.cookie.path",
+        ),
+        (
+            json!({"sessionPersistence": {"type": "Header", "header": {"name": ""}}}),
+            "sessionPersistence.header.name",
+        ),
     ];
     for (rule, field) in cases {
         let compiled = compile(json!({"rules": [rule]}));
