@@ -97,6 +97,7 @@ mod outgoing;
 mod replay;
 mod retry_after;
 mod session;
+mod session_key;
 mod settings;
 mod shared;
 mod tee;
@@ -121,7 +122,7 @@ use crate::upstream::Upstreams;
 pub use chance::Chance;
 pub use counters::Counters;
 pub use grpc_timeout::{GRPC_TIMEOUT, grpc_timeout};
-pub use session::SessionKey;
+pub use session_key::SessionKey;
 pub use settings::{OriginalTarget, RouterSettings};
 use shared::Shared;
 

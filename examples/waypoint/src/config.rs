@@ -18,6 +18,7 @@ use process::node::Node;
 
 pub(crate) use sources::Authority;
 
+use mesh_l7::router::SessionKey;
 use sources::Sources;
 
 /// Where Kubernetes' downward API puts the labels of a waypoint's pod, below the working directory.
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) workers: NonZeroUsize,
     /// `MESH_ACCESS_LOG`: `text` (Istio's format), `json` (its fields) or `off` (default).
     pub(crate) access_log: Option<LogFormat>,
+    /// `MESH_SESSION_KEY`, 32 hexadecimal digits: what tokens of sessions are made with.
+    pub(crate) session_key: SessionKey,
     /// `LOG_FORMAT`: `plain` (default) or `json`.
     pub(crate) log_format: LogFormat,
     /// `RUST_LOG`; default `info`.
@@ -138,10 +141,20 @@ impl Settings {
                 .parse("WAYPOINT_WORKER_THREADS", "a number from 1")?
                 .unwrap_or(cpus),
             access_log: access_log.flatten(),
+            session_key: env
+                .read("MESH_SESSION_KEY", session_key)?
+                .unwrap_or_default(),
             log_format: format.unwrap_or_default(),
             log_filter: env.text("RUST_LOG").unwrap_or("info").to_owned(),
         })
     }
+}
+
+fn session_key(text: &str) -> Result<SessionKey, String> {
+    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let key = u128::from_str_radix(text, 16).ok().filter(|_| digits);
+    let key = key.ok_or_else(|| "32 hexadecimal digits".to_owned())?;
+    Ok(SessionKey::new(key.to_be_bytes()))
 }
 
 impl Listen {
@@ -199,4 +212,24 @@ fn workload(env: &Env) -> Result<WorkloadInfo, ConfigError> {
         name,
         service_account,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_key_is_32_digits() {
+        let key = session_key("000102030405060708090a0b0c0d0e0f");
+        let bytes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+        assert_eq!(key, Ok(SessionKey::new(bytes)));
+        for bad in [
+            "",
+            "1",
+            "+00102030405060708090a0b0c0d0e0f",
+            "g00102030405060708090a0b0c0d0e0f",
+        ] {
+            assert!(session_key(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use mesh_core::store::MeshStore;
 use mesh_core::watch::{self, Publisher};
 use mesh_l7::mesh::{MeshUpstreams, UpstreamConfig};
 use mesh_l7::route::RouteTable;
+use mesh_l7::router::SessionKey;
 use mesh_xds::manifest::{Report, Routing};
 use parking_lot::Mutex;
 
@@ -22,6 +23,7 @@ use crate::security::Security;
 pub(crate) struct Mesh {
     pub(crate) store: Arc<MeshStore>,
     pub(crate) upstreams: Arc<MeshUpstreams>,
+    pub(crate) session_key: SessionKey,
     pub(crate) routes: Publisher<RouteTable>,
     pub(crate) routing: Publisher<Routing>,
     pub(crate) security: Security,
@@ -42,6 +44,7 @@ impl Mesh {
         resolve.hbone_port = settings.listen.hbone.port();
         let upstreams = MeshUpstreams::new(store.snapshot(), Arc::new(()), nobody);
         Ok(Self {
+            session_key: settings.session_key,
             upstreams: Arc::new(upstreams.with_resolve_config(resolve)),
             store,
             routes: watch::channel(RouteTable::default()).0,

@@ -8,7 +8,7 @@ use mesh_core::clock::SystemClock;
 use mesh_l7::client::{Client, ClientSettings};
 use mesh_l7::limit::{RateLimit, RateLimitLayer};
 use mesh_l7::mesh::{Endpoint, MeshUpstreams};
-use mesh_l7::router::Router;
+use mesh_l7::router::{Router, RouterSettings};
 use mesh_l7::telemetry::{Telemetry, TelemetryLayer};
 use tower_layer::Layer;
 
@@ -35,7 +35,10 @@ pub(crate) struct Stack {
 impl Stack {
     pub(crate) fn new(mesh: &Mesh, telemetry: TelemetryLayer, connector: Connector) -> Self {
         let client = Client::new(connector, ClientSettings::default());
-        let router = Router::new(mesh.routes.watch(), mesh.upstreams.clone(), client);
+        let mut routing = RouterSettings::default();
+        routing.session_key = mesh.session_key;
+        let upstreams = mesh.upstreams.clone();
+        let router = Router::with_settings(mesh.routes.watch(), upstreams, client, routing);
         let limits = RateLimitLayer::new(mesh.limits.table.watch());
         Self {
             telemetry,

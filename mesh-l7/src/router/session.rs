@@ -1,7 +1,5 @@
 //! Requests that go where their session began.
 
-use std::fmt;
-use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,44 +7,12 @@ use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use mesh_core::lb::{Health, Host};
-use siphasher::sip::SipHasher24;
 
 use super::hash::cookie_value;
+use super::session_key::SessionKey;
 use super::settings::RouterSettings;
 use crate::route::{SessionCarrier, SessionPersistence};
 use crate::upstream::Upstream;
-
-/// What tokens of sessions are made with, 128 bits.
-///
-/// Proxies that have the same key know each other's tokens, so all replicas of a proxy want the same one. With a key
-/// that clients do not know, they can make no token of their own. The default is the same everywhere: tokens say
-/// nothing about a host to those who read them, but who knows its address can choose it.
-///
-/// `Debug` does not show it.
-#[derive(Clone, Copy, Default, Eq, PartialEq)]
-pub struct SessionKey([u8; 16]);
-
-impl SessionKey {
-    /// A key.
-    #[must_use]
-    pub fn new(key: [u8; 16]) -> Self {
-        Self(key)
-    }
-
-    /// A keyed digest (SipHash-2-4) of a host and the end of a session.
-    fn digest(&self, host: &str, end: u64) -> u64 {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(&end.to_le_bytes());
-        hasher.write(host.as_bytes());
-        hasher.finish()
-    }
-}
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionKey")
-    }
-}
 
 /// What a client brings back: when the session ends, in seconds since 1970 (0: never), and which host it is with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

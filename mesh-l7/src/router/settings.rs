@@ -7,7 +7,7 @@ use mesh_core::clock::{SystemClock, WallClock};
 use mesh_core::target::TargetRules;
 
 use super::chance::Chance;
-use super::session::SessionKey;
+use super::session_key::SessionKey;
 use crate::target::ServiceTarget;
 
 /// What holds for all requests of a router.
