@@ -11,6 +11,7 @@
 )]
 
 mod addresses;
+mod chosen;
 mod guards;
 mod hostnames;
 mod inbound;
