@@ -14,7 +14,18 @@ const BACKLOG: i32 = 1024;
 /// # Errors
 /// When the operating system refuses a socket.
 pub fn listeners(count: usize) -> io::Result<(SocketAddr, Vec<StdListener>)> {
-    let first = listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    listeners_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), count)
+}
+
+/// The same at an address; a port of 0 is a fresh one.
+///
+/// # Errors
+/// As [`listeners`].
+pub fn listeners_at(
+    address: SocketAddr,
+    count: usize,
+) -> io::Result<(SocketAddr, Vec<StdListener>)> {
+    let first = listener(address)?;
     let address = first.local_addr()?;
     let mut all = vec![first];
     for _ in 1..count {

@@ -92,8 +92,8 @@ pub fn outbound(
     Ok((address, workers.collect::<io::Result<_>>()?))
 }
 
-/// Serves a listener for ever.
-async fn run<S>(
+/// Serves a listener for ever; its connections were going `to` somewhere else where that is said.
+pub(crate) async fn run<S>(
     socket: StdListener,
     to: Option<SocketAddr>,
     service: S,
@@ -153,7 +153,7 @@ fn resolver(local: &str, hbone_port: u16) -> MeshResolver {
     MeshResolver::new(store.watch(), config, LocalWorkload::Uid(local.into()))
 }
 
-fn tls() -> io::Result<Arc<TlsContext>> {
+pub(crate) fn tls() -> io::Result<Arc<TlsContext>> {
     Ok(Arc::new(
         TlsContext::with_default_provider().map_err(io::Error::other)?,
     ))

@@ -94,6 +94,27 @@ async fn serve(settings: Settings, log: Log) -> Result<(), BoxError> {
 pub(crate) fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Shared, BoxError> {
     let own = &settings.workload;
     let domain = settings.trust_domain.clone();
+    let (metrics, telemetry, told) = telemetry(settings, mesh, std::io::stdout())?;
+    let identity = SpiffeId::new(domain, &own.namespace, &own.service_account)?;
+    Ok(Shared {
+        telemetry,
+        told,
+        certificates: certificates::start(settings, &identity)?,
+        identity,
+        tls: Arc::new(TlsContext::with_default_provider()?),
+        settings: settings.clone(),
+        mesh: mesh.clone(),
+        metrics,
+        gate: HandshakeGate::default(),
+    })
+}
+
+/// Metrics, and the access log where one is wanted.
+pub(crate) fn telemetry(
+    settings: &Settings,
+    mesh: &Mesh,
+    log: impl std::io::Write + Send + 'static,
+) -> std::io::Result<(Arc<Metrics>, TelemetryLayer, Told)> {
     let workloads = MeshWorkloads::new(mesh.store.watch(), settings.network.clone());
     let workloads = Arc::new(workloads);
     let metrics = Arc::new(Metrics::new(MetricsSettings {
@@ -108,7 +129,7 @@ pub(crate) fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Share
         workloads: workloads.clone(),
     };
     if let Some(format) = settings.access_log {
-        let (writer, _thread) = LogWriter::start(std::io::stdout(), settings.workers.get())?;
+        let (writer, _thread) = LogWriter::start(log, settings.workers.get())?;
         let format = match format {
             LogFormat::Plain => Format::istio_text(),
             LogFormat::Json => Format::istio_json(),
@@ -117,18 +138,8 @@ pub(crate) fn shared(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Share
         sinks.push(log.clone());
         told.log = Some(log);
     }
-    let identity = SpiffeId::new(domain, &own.namespace, &own.service_account)?;
-    Ok(Shared {
-        telemetry: TelemetryLayer::new(Arc::new(sinks)).with_workloads(workloads),
-        told,
-        certificates: certificates::start(settings, &identity)?,
-        identity,
-        tls: Arc::new(TlsContext::with_default_provider()?),
-        settings: settings.clone(),
-        mesh: mesh.clone(),
-        metrics,
-        gate: HandshakeGate::default(),
-    })
+    let layer = TelemetryLayer::new(Arc::new(sinks)).with_workloads(workloads);
+    Ok((metrics, layer, told))
 }
 
 /// What is to be done from time to time: hosts that were taken out come back, keys of tokens are fetched.

@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) drain_deadline: Duration,
     /// `WAYPOINT_WORKER_THREADS`; default: the processors that there are.
     pub(crate) workers: NonZeroUsize,
+    /// `MESH_AWAKE`: how long a worker looks for more traffic before it sleeps; 0.
+    pub(crate) awake: Duration,
     /// `MESH_ACCESS_LOG`: `text` (Istio's format), `json` (its fields) or `off` (default).
     pub(crate) access_log: Option<LogFormat>,
     /// `MESH_SESSION_KEY`, 32 hexadecimal digits: what tokens of sessions are made with.
@@ -140,6 +142,9 @@ impl Settings {
             workers: env
                 .parse("WAYPOINT_WORKER_THREADS", "a number from 1")?
                 .unwrap_or(cpus),
+            awake: env
+                .duration("MESH_AWAKE", Duration::ZERO)?
+                .unwrap_or_default(),
             access_log: access_log.flatten(),
             session_key: env
                 .read("MESH_SESSION_KEY", session_key)?

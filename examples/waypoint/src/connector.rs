@@ -15,6 +15,7 @@ use mesh_core::identity::SpiffeId;
 use mesh_core::resolve::{Hop, HopAddress};
 use mesh_core::store::MeshStore;
 use mesh_hbone::Client;
+use mesh_hbone::awake::AwakeDialer;
 use mesh_hbone::client::Target;
 use mesh_hbone::proxy::{Dial, TcpDialer};
 use mesh_l7::mesh::Endpoint;
@@ -33,8 +34,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// of a client. Clones share the tunnel pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
-    dialer: TcpDialer,
-    tunnels: Client<TcpDialer>,
+    dialer: AwakeDialer<TcpDialer>,
+    tunnels: Client<AwakeDialer<TcpDialer>>,
     identity: SpiffeId,
     settings: Arc<Settings>,
     store: Arc<MeshStore>,
@@ -42,8 +43,8 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(
-        dialer: TcpDialer,
-        tunnels: Client<TcpDialer>,
+        dialer: AwakeDialer<TcpDialer>,
+        tunnels: Client<AwakeDialer<TcpDialer>>,
         identity: SpiffeId,
         settings: Arc<Settings>,
         store: Arc<MeshStore>,

@@ -11,6 +11,7 @@ mod connector;
 mod embedded;
 mod explain;
 mod ingress;
+mod layers;
 mod limits;
 mod mesh;
 mod passthrough;
@@ -23,3 +24,4 @@ mod workers;
 
 pub use app::{BoxError, run};
 pub use embedded::Waypoint;
+pub use layers::Layers;

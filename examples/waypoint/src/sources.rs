@@ -44,6 +44,17 @@ pub(crate) fn start(settings: &Arc<Settings>, mesh: &Arc<Mesh>) -> Result<Synced
     Ok(Synced(Some(synced)))
 }
 
+/// Reads manifests once, for those who have no runtime.
+///
+/// # Errors
+/// [`StartError`] when manifests are not there or not right.
+pub(crate) fn read_once(settings: &Settings, mesh: &Mesh) -> Result<(), StartError> {
+    if let Some(directory) = &settings.manifests {
+        manifests::load(directory, settings, mesh, &Merger::default())?;
+    }
+    Ok(())
+}
+
 /// Takes over what becomes of the store, whoever fills it.
 async fn follow(settings: Arc<Settings>, mesh: Arc<Mesh>) {
     let mut store = mesh.store.watch();

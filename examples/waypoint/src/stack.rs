@@ -16,10 +16,14 @@ use crate::connector::Connector;
 use crate::mesh::Mesh;
 use crate::security::ServiceSecurity;
 
-type Routing = Router<Endpoint, Arc<MeshUpstreams>, Client<Endpoint, Connector>>;
+type Routing<A> = Router<Endpoint, Arc<MeshUpstreams>, A>;
+
+/// What sends requests to endpoints.
+pub(crate) type Upstream = Client<Endpoint, Connector>;
 
 /// What serves the requests of one connection.
-pub(crate) type Requests = Telemetry<Authn<Authz<RequestPolicies, RateLimit<Routing>>>>;
+pub(crate) type Requests<A = Upstream> =
+    Telemetry<Authn<Authz<RequestPolicies, RateLimit<Routing<A>>>>>;
 
 /// The part of the layers that all connections of a worker share.
 ///
@@ -27,14 +31,21 @@ pub(crate) type Requests = Telemetry<Authn<Authz<RequestPolicies, RateLimit<Rout
 /// telemetry -> tokens -> policies -> rate limits -> router -> client -> connector
 /// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Stack {
+pub(crate) struct Stack<A: Clone = Upstream> {
     telemetry: TelemetryLayer,
-    limited: RateLimit<Routing>,
+    limited: RateLimit<Routing<A>>,
 }
 
 impl Stack {
     pub(crate) fn new(mesh: &Mesh, telemetry: TelemetryLayer, connector: Connector) -> Self {
         let client = Client::new(connector, ClientSettings::default());
+        Self::with_client(mesh, telemetry, client)
+    }
+}
+
+impl<A: Clone> Stack<A> {
+    /// With something else than connections at its end.
+    pub(crate) fn with_client(mesh: &Mesh, telemetry: TelemetryLayer, client: A) -> Self {
         let mut routing = RouterSettings::default();
         routing.session_key = mesh.session_key;
         let upstreams = mesh.upstreams.clone();
@@ -51,7 +62,7 @@ impl Stack {
         &self,
         security: &ServiceSecurity,
         policies: RequestPolicies,
-    ) -> Requests {
+    ) -> Requests<A> {
         let authz = AuthzLayer::new(policies, Arc::new(NoSink)).layer(self.limited.clone());
         let authn = AuthnLayer::new(
             security.tokens.watch(),

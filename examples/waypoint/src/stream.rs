@@ -6,13 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use mesh_hbone::Tunnel;
+use mesh_hbone::awake::AwakeSocket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A byte stream to an endpoint.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Tcp(TcpStream),
+    Tcp(AwakeSocket<TcpStream>),
     Tunnel(Box<Tunnel>),
 }
 
@@ -20,7 +21,7 @@ impl Stream {
     /// This end of it, where it is one of its own.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Tcp(stream) => stream.get_ref().local_addr().ok(),
             Self::Tunnel(_) => None,
         }
     }

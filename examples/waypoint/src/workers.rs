@@ -9,6 +9,7 @@ use mesh_core::drain::Drain;
 use mesh_core::identity::SpiffeId;
 use mesh_core::telemetry::Direction;
 use mesh_core::tls::TlsContext;
+use mesh_hbone::awake::Awake;
 use mesh_hbone::proxy::{AcceptOptions, TcpAcceptor, TcpDialer, serve};
 use mesh_hbone::server::{HandshakeGate, ServerLayer};
 use mesh_hbone::sock::{HostSockets, ListenOptions, Listener, SocketOptions, listen};
@@ -67,7 +68,9 @@ impl Workers {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let prepared = {
                 let _entered = runtime.enter();
-                (bind(&shared, true)?, ingress(&shared, &drain)?)
+                let awake = Awake::new(shared.settings.awake);
+                let served = ingress(&shared, &awake, &drain)?;
+                (bind(&shared, true)?, served, awake)
             };
             let run = move || {
                 runtime.block_on(async move {
@@ -101,9 +104,13 @@ fn bind(shared: &Shared, with_others: bool) -> io::Result<Listener> {
     listen(&HostSockets, address, &options, &SocketOptions::default())
 }
 
-fn ingress(shared: &Shared, drain: &Drain) -> Result<(ServerLayer, Ingress), ConfigError> {
+fn ingress(
+    shared: &Shared,
+    awake: &Awake,
+    drain: &Drain,
+) -> Result<(ServerLayer, Ingress), ConfigError> {
     let certificates = || shared.certificates.clone();
-    let dialer = TcpDialer::new(SocketOptions::default());
+    let dialer = awake.dialer(TcpDialer::new(SocketOptions::default()));
     let tunnels = ClientLayer::builder(certificates(), shared.tls.clone())
         .drain(drain.clone())
         .build()?
@@ -137,12 +144,19 @@ fn ingress(shared: &Shared, drain: &Drain) -> Result<(ServerLayer, Ingress), Con
     Ok((layer, ingress))
 }
 
-fn spawn(shared: &Shared, (listener, served): (Listener, (ServerLayer, Ingress)), drain: Drain) {
-    let (layer, ingress) = served;
+fn spawn(
+    shared: &Shared,
+    (listener, (layer, ingress), awake): (Listener, (ServerLayer, Ingress), Awake),
+    drain: Drain,
+) {
     tokio::spawn(serve(
-        TcpAcceptor::direct(listener.socket, SocketOptions::default()),
+        awake.acceptor(TcpAcceptor::direct(
+            listener.socket,
+            SocketOptions::default(),
+        )),
         layer.layer(ingress),
         AcceptOptions::new(Direction::Inbound, shared.metrics.clone()),
         drain,
     ));
+    tokio::spawn(awake.run());
 }

@@ -79,27 +79,25 @@ where
     }
 
     /// Placed by a hash.
-    pub(super) fn placed(mut self, hash: Option<u64>) -> Self {
+    pub(super) fn place(&mut self, hash: Option<u64>) {
         self.hash = hash;
-        self
     }
 
     /// At a host that its session is with.
-    pub(super) fn kept(mut self, host: Option<Arc<Host<E>>>) -> Self {
+    pub(super) fn keep(&mut self, host: Option<Arc<Host<E>>>) {
         self.kept = host;
-        self
     }
 
     /// The response, or what the client is told in its place.
     pub(super) async fn run(
-        mut self,
-        parts: Parts,
+        &mut self,
+        parts: &mut Parts,
         body: Body,
         memory: &Memory,
     ) -> Result<Response<Body>, Reply> {
         let rule = self.rule;
         let policy = rule.retry.as_ref().filter(|policy| policy.retries > 0);
-        let body = self.limit(&parts, body);
+        let body = self.limit(parts, body);
         let buffer = policy.map(|policy| policy.buffer);
         let mut outgoing = Outgoing::new(parts, body, buffer, memory);
         let mut retry = None;
@@ -172,7 +170,7 @@ where
     async fn attempt(
         &mut self,
         host: &Arc<Host<E>>,
-        outgoing: &mut Outgoing,
+        outgoing: &mut Outgoing<'_>,
         now: Instant,
     ) -> Result<Response<Body>, Failure> {
         self.attempts += 1;
@@ -287,7 +285,12 @@ where
     }
 
     /// The response as it goes to the client.
-    fn commit(self, mut response: Response<Body>, held: Held, began: Instant) -> Response<Body> {
+    fn commit(
+        &mut self,
+        mut response: Response<Body>,
+        held: Held,
+        began: Instant,
+    ) -> Response<Body> {
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let headers = response.headers_mut();
         headers.insert(SERVICE_TIME, number::value(took));
@@ -301,7 +304,7 @@ where
         let limits = TimeLimits {
             attempt: None,
             total: self.limits.total.filter(|_| !switched),
-            idle: self.limits.idle,
+            idle: self.limits.idle.take(),
         };
         response.map(|body| commit::held(body, held, limits, self.record))
     }

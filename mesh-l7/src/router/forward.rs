@@ -47,11 +47,13 @@ where
     A: Clone + Send + 'static,
     A::Future: Send,
 {
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
     let form = Form::of(&parts);
     let (record, made) = record(&mut parts);
     let mut gone = commit::Gone::watch(&record);
-    let mut response = match routed(&shared, client, (parts, body), form, &record).await {
+    // Lent, not given: futures would keep a copy of the head for each function that it is given to.
+    let message = (&mut parts, &mut body);
+    let mut response = match routed(&shared, client, message, form, &record).await {
         Ok(response) => response,
         Err(reply) => reply.answer(form, &record),
     };
@@ -81,7 +83,7 @@ fn record(parts: &mut Parts) -> (Record, Made) {
 async fn routed<E, U, A>(
     shared: &Arc<Shared<U>>,
     client: A,
-    (parts, body): (Parts, Body),
+    (parts, body): (&mut Parts, &mut Body),
     form: Form,
     record: &Record,
 ) -> Result<Response<Body>, Reply>
@@ -92,9 +94,9 @@ where
     A: Clone + Send + 'static,
     A::Future: Send,
 {
-    let choice = choose(shared, &parts).ok_or_else(no_route)?;
+    let choice = choose(shared, parts).ok_or_else(no_route)?;
     record.note(|entry| entry.rule = Some(choice.rule.clone()));
-    let allowed = cross_origin(&choice.rule, &parts)?;
+    let allowed = cross_origin(&choice.rule, parts)?;
     let answer = forwarded(shared, client, (parts, body), &choice, record).await;
     let mut response = answer.unwrap_or_else(|reply| reply.answer(form, record));
     allow(response.headers_mut(), allowed);
@@ -104,7 +106,7 @@ where
 async fn forwarded<E, U, A>(
     shared: &Arc<Shared<U>>,
     client: A,
-    (mut parts, body): (Parts, Body),
+    (parts, body): (&mut Parts, &mut Body),
     choice: &Choice,
     record: &Record,
 ) -> Result<Response<Body>, Reply>
@@ -119,24 +121,25 @@ where
     let mut chance = shared.settings.chance.clone();
     faults(rule, &mut chance, record).await?;
     let session = rule.session.as_ref();
-    let session = session.map(|session| Session::of(session, &parts, &shared.settings));
+    let session = session.map(|session| Session::of(session, parts, &shared.settings));
     let kept = session
         .as_ref()
         .and_then(|session| kept(shared, rule, session));
     let (backend, host) = match kept {
         Some((backend, host)) => (backend, Some(host)),
-        None => (backend(choice, &parts, &mut chance)?, None),
+        None => (backend(choice, parts, &mut chance)?, None),
     };
     let upstream = upstream(shared, rule, backend, record)?;
-    change(&mut parts, choice, backend, &shared.settings)?;
+    change(parts, choice, backend, &shared.settings)?;
     let inputs = match &*rule.hash {
         [] => &*upstream.settings.hashing.inputs,
         inputs => inputs,
     };
-    let placement = Placement::of(inputs, &parts, &mut chance);
-    let body = mirror::begin(shared, &client, rule, &parts, body);
-    let exchange = Exchange::new(client, upstream, rule, record, &shared.settings);
-    let exchange = exchange.placed(placement.hash).kept(host);
+    let placement = Placement::of(inputs, parts, &mut chance);
+    let body = mirror::begin(shared, &client, rule, parts, std::mem::take(body));
+    let mut exchange = Exchange::new(client, upstream, rule, record, &shared.settings);
+    exchange.place(placement.hash);
+    exchange.keep(host);
     let mut response = exchange.run(parts, body, &shared.memory).await?;
     if let Some(cookie) = placement.cookie {
         response.headers_mut().append(SET_COOKIE, cookie);

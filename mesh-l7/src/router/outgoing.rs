@@ -13,9 +13,9 @@ use crate::hygiene::Admitted;
 use crate::record::Record;
 
 /// The request as it goes to hosts, once or several times.
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<'p> {
     /// Its head; without extensions after the first time.
-    pub(super) parts: Parts,
+    pub(super) parts: &'p mut Parts,
     carried: Carried,
     body: Source,
 }
@@ -37,15 +37,20 @@ struct Carried {
     admitted: Option<Admitted>,
 }
 
-impl Outgoing {
+impl<'p> Outgoing<'p> {
     /// A request of which at most `buffer` bytes are kept for further attempts; `None` when there will
     /// be none. Of a request that switches protocols nothing is kept: it may be sent again as long as
     /// nothing of what follows was.
-    pub(super) fn new(parts: Parts, body: Body, buffer: Option<usize>, memory: &Memory) -> Self {
+    pub(super) fn new(
+        parts: &'p mut Parts,
+        body: Body,
+        buffer: Option<usize>,
+        memory: &Memory,
+    ) -> Self {
         let source = match buffer {
             _ if body.is_end_stream() => Source::Empty,
             None => Source::Once(Some(body)),
-            Some(_) if switches(&parts) => Source::Replay(Replay::new(body, 0, memory.clone())),
+            Some(_) if switches(parts) => Source::Replay(Replay::new(body, 0, memory.clone())),
             Some(most) => Source::Replay(Replay::new(body, most, memory.clone())),
         };
         Self {

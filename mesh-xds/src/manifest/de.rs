@@ -333,6 +333,11 @@ impl<'de> de::SeqAccess<'de> for Items<'de, '_> {
         let read = seed.deserialize(walk);
         read.map(Some).map_err(|error| error.at(node.at, &path))
     }
+
+    /// Exact: what is read is kept, and needs no room for more.
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
 }
 
 /// The entries of a map, or the fields of a struct.

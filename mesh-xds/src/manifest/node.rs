@@ -1,6 +1,7 @@
 //! The tree of values of a manifest, each with its place in the text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::scalar::{Meaning, Scalar};
 
@@ -32,7 +33,7 @@ pub(super) enum Value {
 /// An entry of a map. Keys are unique.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) key: Box<str>,
+    pub(super) key: Arc<str>,
     pub(super) at: Mark,
     pub(super) value: Node,
 }

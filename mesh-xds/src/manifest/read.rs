@@ -1,6 +1,7 @@
 //! From text to trees of values, within a budget.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
@@ -17,6 +18,11 @@ pub const MAX_DEPTH: usize = 100;
 pub const MAX_NODES: usize = 8_000_000;
 /// The most values of one file that come from aliases.
 pub const MAX_ALIASED: usize = 100_000;
+
+/// Texts that are kept once however often they are written: the longest, and how many. Objects of a kind have the
+/// same keys, and mostly the same words for values.
+const SHARED_BYTES: usize = 64;
+const SHARED_TEXTS: usize = 65_536;
 
 /// Maps from here on look for repeated keys with a set instead of one by one.
 const MANY_ENTRIES: usize = 16;
@@ -42,6 +48,7 @@ pub(super) fn read(text: &str, file: &str) -> Result<Vec<Node>, Problem> {
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, (Node, usize)>,
+    texts: HashSet<Arc<str>>,
     nodes: usize,
     aliased: usize,
 }
@@ -83,6 +90,7 @@ impl<'a> Reader<'a> {
         Self {
             parser: Parser::new_from_str_with_options(text, options),
             anchors: HashMap::new(),
+            texts: HashSet::new(),
             nodes: 0,
             aliased: 0,
         }
@@ -130,7 +138,7 @@ impl<'a> Reader<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let quoted = is_text(tag.as_deref(), at)?;
                 let plain = style == ScalarStyle::Plain && !quoted;
-                let text = text.into();
+                let text = self.text(&text);
                 (Value::Scalar(Scalar { text, plain }), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -163,6 +171,18 @@ impl<'a> Reader<'a> {
         Ok(Node { at, value })
     }
 
+    /// A text; the same one where it was written before.
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return known.clone();
+        }
+        let new: Arc<str> = text.into();
+        if text.len() <= SHARED_BYTES && self.texts.len() < SHARED_TEXTS {
+            self.texts.insert(new.clone());
+        }
+        new
+    }
+
     fn count(&mut self, at: Mark, nodes: usize) -> Result<(), Refused> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MAX_NODES {
@@ -186,7 +206,10 @@ impl<'a> Reader<'a> {
         let mut items = Vec::new();
         loop {
             match self.inner_event(at)? {
-                (Event::SequenceEnd, _) => return Ok(items),
+                (Event::SequenceEnd, _) => {
+                    items.shrink_to_fit();
+                    return Ok(items);
+                }
                 (event, span) => items.push(self.node(event, span, depth + 1)?),
             }
         }
@@ -217,13 +240,16 @@ impl<'a> Reader<'a> {
         for value in merged {
             entries.merge(value)?;
         }
-        Ok(entries.0)
+        let Entries(mut entries, _) = entries;
+        // It stays for as long as the object is in force.
+        entries.shrink_to_fit();
+        Ok(entries)
     }
 }
 
 /// The entries of a map under construction.
 #[derive(Default)]
-struct Entries(Vec<Entry>, HashSet<Box<str>>);
+struct Entries(Vec<Entry>, HashSet<Arc<str>>);
 
 impl Entries {
     /// Adds an entry; the line of the one that has its key, when there is one.
@@ -271,7 +297,7 @@ fn is_merge(key: &Node) -> bool {
 
 /// The text of a key. Plain whole numbers are text as they are written, as kubectl has it; other
 /// numbers and words with a meaning would change, so they must be quoted.
-fn key_of(key: &Node) -> Result<Box<str>, Refused> {
+fn key_of(key: &Node) -> Result<Arc<str>, Refused> {
     let Value::Scalar(scalar) = &key.value else {
         return refused(key.at, format!("expected a text as key, got {key}"));
     };

@@ -1,9 +1,11 @@
 //! What a scalar means: the words and numbers of YAML 1.1 as kubectl reads them.
 
+use std::sync::Arc;
+
 /// A scalar as it is written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Scalar {
-    pub(super) text: Box<str>,
+    pub(super) text: Arc<str>,
     /// Without quotes, so that the text may be a number or a word with a meaning.
     pub(super) plain: bool,
 }
