@@ -6,7 +6,6 @@ use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use lab::chart::svg;
@@ -17,10 +16,9 @@ use lab::web::application::Application;
 use lab::web::cells::Cell;
 use lab::web::load::requests;
 use lab::web::middle::{self, be};
-use lab::web::nodes;
 use lab::web::way::{Open, Way};
 use lab::web::world::{Version, World};
-use lab::worker::{Worker, runtime};
+use lab::worker::runtime;
 
 const HELP: &str = "\
 HTTP from a client to an application over loopback, through a waypoint and ways that do less: one table with ratios.
@@ -142,10 +140,9 @@ fn memory(
     Ok(())
 }
 
-/// A world with its application and the server's node proxy.
+/// A world with its application.
 struct Place {
     world: World,
-    inbound: [Arc<Worker>; 2],
     _application: Application,
 }
 
@@ -159,17 +156,14 @@ impl Place {
         let (free, _) = listeners_at((server, 0).into(), 1)?;
         let world = World::create(network, free.port(), application.ports)?;
         world.write(routes)?;
-        let inbound = Arc::new(nodes::inbound(&world, Duration::ZERO)?);
         Ok(Self {
-            inbound: [inbound.clone(), inbound],
             world,
             _application: application,
         })
     }
 
     fn open(&self, way: Way, workers: usize) -> io::Result<Open> {
-        let [inbound, _] = &self.inbound;
-        way.open(&self.world, inbound, workers)
+        way.open(&self.world, workers)
     }
 }
 

@@ -14,7 +14,9 @@ const TOP: f64 = 56.0;
 const LONGEST: f64 = 3.0;
 
 /// Mid-tones that stand out from white and from black.
-const COLOURS: [&str; 5] = ["#8b949e", "#b08800", "#d9730d", "#2f81f7", "#a371f7"];
+const COLOURS: [&str; 6] = [
+    "#8b949e", "#b08800", "#d9730d", "#2f81f7", "#a371f7", "#3fb950",
+];
 
 /// Draws the rows of `table` whose key is in `keys` as an SVG for light and dark backgrounds.
 #[must_use]
@@ -84,7 +86,9 @@ fn legend(body: &mut String, table: &Table) {
         "<text x=\"{LEFT}\" y=\"14\">How many times better than {} (dashed line); longer is better</text>",
         table.floor()
     );
-    let mut x = LEFT;
+    let width = |name: &str| 34.0 + 7.0 * name.len() as f64;
+    let all: f64 = table.contenders().iter().map(|name| width(name)).sum();
+    let mut x = LEFT.min(WIDTH - all).max(0.0);
     for (name, colour) in table.contenders().iter().zip(COLOURS) {
         let _ = writeln!(
             body,
@@ -92,6 +96,6 @@ fn legend(body: &mut String, table: &Table) {
              <text x=\"{}\" y=\"36\">{name}</text>",
             x + 16.0
         );
-        x += 34.0 + 7.0 * name.len() as f64;
+        x += width(name);
     }
 }

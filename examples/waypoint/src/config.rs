@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) drain_deadline: Duration,
     /// `WAYPOINT_WORKER_THREADS`; default: the processors that there are.
     pub(crate) workers: NonZeroUsize,
+    /// `WAYPOINT_SPREAD_STREAMS`: whether streams of one tunnel are served by several workers; default false.
+    pub(crate) spread: bool,
     /// `MESH_AWAKE`: how long a worker looks for more traffic before it sleeps; 0.
     pub(crate) awake: Duration,
     /// `MESH_ACCESS_LOG`: `text` (Istio's format), `json` (its fields) or `off` (default).
@@ -142,6 +144,7 @@ impl Settings {
             workers: env
                 .parse("WAYPOINT_WORKER_THREADS", "a number from 1")?
                 .unwrap_or(cpus),
+            spread: env.switch("WAYPOINT_SPREAD_STREAMS")?.unwrap_or(false),
             awake: env
                 .duration("MESH_AWAKE", Duration::ZERO)?
                 .unwrap_or_default(),

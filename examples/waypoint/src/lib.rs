@@ -18,6 +18,7 @@ mod passthrough;
 mod pod_labels;
 mod security;
 mod sources;
+mod spread;
 mod stack;
 mod stream;
 mod workers;

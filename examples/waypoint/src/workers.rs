@@ -25,6 +25,7 @@ use crate::connector::Connector;
 use crate::ingress::Ingress;
 use crate::mesh::Mesh;
 use crate::passthrough::{Passthrough, Told};
+use crate::spread::{Jobs, Places, Spread};
 use crate::stack::Stack;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -63,14 +64,25 @@ impl Workers {
             end,
             threads: Vec::new(),
         };
-        for index in 0..shared.settings.workers.get() {
+        let count = shared.settings.workers.get();
+        let (places, jobs) = Places::new(count);
+        let places = shared.settings.spread.then_some(places);
+        for (index, jobs) in jobs.into_iter().enumerate() {
+            let places = places.clone();
             let (shared, drain, mut ended) = (shared.clone(), drain.clone(), ended.clone());
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let prepared = {
                 let _entered = runtime.enter();
                 let awake = Awake::new(shared.settings.awake);
                 let served = ingress(&shared, &awake, &drain)?;
-                (bind(&shared, true)?, served, awake)
+                let (layer, ingress) = served;
+                Prepared {
+                    listener: bind(&shared, true)?,
+                    layer,
+                    jobs: (jobs, ingress.clone()),
+                    ingress: Spread::new(ingress, index, places),
+                    awake,
+                }
             };
             let run = move || {
                 runtime.block_on(async move {
@@ -144,19 +156,31 @@ fn ingress(
     Ok((layer, ingress))
 }
 
-fn spawn(
-    shared: &Shared,
-    (listener, (layer, ingress), awake): (Listener, (ServerLayer, Ingress), Awake),
-    drain: Drain,
-) {
+/// What a worker begins with.
+struct Prepared {
+    listener: Listener,
+    layer: ServerLayer,
+    ingress: Spread<Ingress>,
+    /// Streams of other workers' tunnels, and what serves them.
+    jobs: (Jobs, Ingress),
+    awake: Awake,
+}
+
+fn spawn(shared: &Shared, prepared: Prepared, drain: Drain) {
+    let Prepared {
+        listener,
+        layer,
+        ingress,
+        jobs: (jobs, others),
+        awake,
+    } = prepared;
+    let acceptor = TcpAcceptor::direct(listener.socket, SocketOptions::default());
     tokio::spawn(serve(
-        awake.acceptor(TcpAcceptor::direct(
-            listener.socket,
-            SocketOptions::default(),
-        )),
+        awake.acceptor(acceptor),
         layer.layer(ingress),
         AcceptOptions::new(Direction::Inbound, shared.metrics.clone()),
         drain,
     ));
+    tokio::spawn(jobs.serve(others));
     tokio::spawn(awake.run());
 }

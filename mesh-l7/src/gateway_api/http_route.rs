@@ -79,6 +79,8 @@ pub fn compile_http(route: &RouteObject<HttpRouteSpec>, references: &dyn Referen
             compiled.rules.push(Ranked { rank, rule });
         }
     }
+    // All routes are compiled before any is put where requests find it.
+    compiled.rules.shrink_to_fit();
     if unusable {
         compiled.rules.clear();
         compiled.status.accepted = Condition::UnsupportedValue;

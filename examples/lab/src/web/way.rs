@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::middle::{Middle, Role, entry};
@@ -25,7 +24,7 @@ pub enum Way {
     Forwarder,
     /// Our node proxies and our waypoint.
     Waypoint,
-    /// The same, with workers that stay awake for [`AWAKE`] after traffic.
+    /// The same, with workers of all three that stay awake for [`AWAKE`] after traffic.
     WaypointAwake,
 }
 
@@ -75,12 +74,11 @@ impl Way {
         }
     }
 
-    /// Opens the way in a world whose server has its node proxy already. `workers` are the threads of what is in
-    /// the middle.
+    /// Opens the way; one at a time in a world. `workers` are the threads of what is in the middle.
     ///
     /// # Errors
     /// When a socket, a thread, a process or a certificate cannot be made.
-    pub fn open(self, world: &World, inbound: &Arc<Worker>, workers: usize) -> io::Result<Open> {
+    pub fn open(self, world: &World, workers: usize) -> io::Result<Open> {
         let middle = match self.role() {
             Some((role, awake)) => Some(Middle::start(role, world, workers, awake)?),
             None => None,
@@ -97,9 +95,9 @@ impl Way {
             Self::WaypointAwake => AWAKE,
             _ => Duration::ZERO,
         };
+        let inbound = nodes::inbound(world, awake)?;
         let (entries, outbound) = nodes::outbound(world, service, awake)?;
-        let nodes = vec![Arc::new(outbound), inbound.clone()];
-        Ok(Open::new(entries, nodes, middle))
+        Ok(Open::new(entries, vec![outbound, inbound], middle))
     }
 }
 
@@ -107,12 +105,12 @@ impl Way {
 #[derive(Debug)]
 pub struct Open {
     entries: [SocketAddr; 2],
-    nodes: Vec<Arc<Worker>>,
+    nodes: Vec<Worker>,
     middle: Option<Middle>,
 }
 
 impl Open {
-    fn new(entries: [SocketAddr; 2], nodes: Vec<Arc<Worker>>, middle: Option<Middle>) -> Self {
+    fn new(entries: [SocketAddr; 2], nodes: Vec<Worker>, middle: Option<Middle>) -> Self {
         Self {
             entries,
             nodes,
@@ -142,7 +140,7 @@ impl Open {
     /// When one of them has ended.
     pub fn processor_time(&self) -> io::Result<(Duration, Duration)> {
         let middle = self.middle.as_ref().map(Middle::processor_time);
-        let nodes = self.nodes.iter().map(|node| node.processor_time());
+        let nodes = self.nodes.iter().map(Worker::processor_time);
         Ok((
             middle.transpose()?.unwrap_or_default(),
             nodes.sum::<io::Result<_>>()?,
