@@ -48,6 +48,7 @@ mod duration;
 mod filters;
 mod grpc_route;
 mod http_route;
+mod l4_route;
 mod limits;
 mod rank;
 mod references;
@@ -59,6 +60,7 @@ mod types;
 pub use duration::{InvalidDuration, parse_duration};
 pub use grpc_route::compile_grpc;
 pub use http_route::compile_http;
+pub use l4_route::{CompiledL4, compile_tcp, compile_tls};
 pub use rank::{Rank, Ranked, merge};
 pub use references::References;
 pub use status::{Compiled, Condition, Problem, Status};
@@ -67,5 +69,5 @@ pub use types::{
     GrpcRouteSpec, HttpBackendRef, HttpCors, HttpFilter, HttpHeader, HttpHeaderFilter,
     HttpHeaderMatch, HttpMirror, HttpPathMatch, HttpPathModifier, HttpQueryMatch, HttpRedirect,
     HttpRetry, HttpRouteMatch, HttpRouteRule, HttpRouteSpec, HttpTimeouts, HttpUrlRewrite,
-    ParentReference, RouteObject,
+    L4RouteRule, L4RouteSpec, ParentReference, RouteObject,
 };

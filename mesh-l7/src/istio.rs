@@ -45,6 +45,7 @@ mod cluster;
 mod condition;
 mod destination_rule;
 mod duration;
+mod l4;
 mod outlier;
 mod policies;
 mod problem;
@@ -53,13 +54,15 @@ mod virtual_service;
 
 pub use destination_rule::{CompiledDestination, Subset, compile_destination_rule};
 pub use duration::{InvalidDuration, parse_duration};
+pub use l4::{CompiledConnections, compile_connections};
 pub use problem::Problem;
 pub use types::{
     Abort, ConnectionPool, ConsistentHash, CorsPolicy, Delay, Destination, DestinationRuleSpec,
     DirectResponse, FaultInjection, HashCookie, HeaderOperations, Headers, HttpMatch, HttpMirror,
-    HttpPool, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute, HttpRouteDestination, LoadBalancer,
-    LocalityDistribution, LocalitySettings, MaglevSettings, OutlierSettings, Percent, PortNumber,
-    PortPolicy, RegexRewrite, ResponseBody, RetryBudgetSettings, RingSettings, StringMatch,
-    SubsetSpec, TcpPool, TrafficPolicy, VirtualServiceSpec, Warmup,
+    HttpPool, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute, HttpRouteDestination, L4Destination,
+    L4Match, L4Route, LoadBalancer, LocalityDistribution, LocalitySettings, MaglevSettings,
+    OutlierSettings, Percent, PortNumber, PortPolicy, RegexRewrite, ResponseBody,
+    RetryBudgetSettings, RingSettings, StringMatch, SubsetSpec, TcpPool, TrafficPolicy,
+    VirtualServiceSpec, Warmup,
 };
 pub use virtual_service::{CompiledService, Destinations, compile_virtual_service};

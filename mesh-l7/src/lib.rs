@@ -10,7 +10,7 @@
 //! - [`upstream`], [`attempt`]: what requests are forwarded to, and one try at one host of it.
 //! - [`mesh`]: upstreams that are services of a mesh.
 //! - [`body`], [`downstream`], [`record`]: what travels with a request.
-//! - `tcp` (feature `serve`): connections that are carried as bytes.
+//! - [`tcp`]: connections that are carried as bytes.
 //! - `serve`, `client` (feature `serve`): HTTP/1.1 and HTTP/2 on connections that are given, downstream and upstream.
 //!
 //! The layers between `serve` and `client` are under construction.
@@ -39,7 +39,6 @@ pub mod router;
 pub mod serve;
 pub mod severity;
 pub mod target;
-#[cfg(feature = "serve")]
 pub mod tcp;
 pub mod telemetry;
 pub mod upstream;

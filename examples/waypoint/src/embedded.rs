@@ -9,7 +9,7 @@ use mesh_authz::{Request, RequestExplanation};
 use mesh_core::drain::{self, Trigger};
 use mesh_core::identity::SpiffeId;
 use mesh_core::snapshot::MeshSnapshot;
-use mesh_core::target::{Target, TargetRules};
+use mesh_core::target::Target;
 use mesh_core::watch::Watch;
 use process::env::Env;
 
@@ -73,7 +73,7 @@ impl Waypoint {
         let security = self.mesh.security.of(service).ok()?;
         let here = self.settings.listen.hbone;
         let facts = ConnectionFacts::new(here, here).with_identity(caller.clone());
-        let target = Target::normalize(path.as_bytes(), TargetRules::default()).ok()?;
+        let target = Target::normalize(path.as_bytes(), self.mesh.target_rules()).ok()?;
         let headers = HeaderMap::new();
         let request = Request::new(method, host, &headers).with_target(&target);
         let applies = security.applies.load();

@@ -12,6 +12,7 @@ use mesh_authz::layer::{ConnectionFacts, RequestPolicies};
 use mesh_authz::{DenyReason, Undecided, Verdict};
 use mesh_core::authority::ConnectAuthority;
 use mesh_core::drain::Drain;
+use mesh_core::identity::SpiffeId;
 use mesh_core::resolve::{InboundRequest, WaypointRoute, waypoint};
 use mesh_hbone::Tunnel;
 use mesh_hbone::server::{Incoming, Refusal};
@@ -31,6 +32,7 @@ use crate::stack::Stack;
 #[derive(Clone, Debug)]
 pub(crate) struct Ingress {
     pub(crate) settings: Arc<Settings>,
+    pub(crate) identity: SpiffeId,
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) stack: Stack,
     pub(crate) passthrough: Passthrough,
@@ -138,7 +140,11 @@ impl Ingress {
             found.security.applies.watch(),
             facts.clone(),
         );
-        let requests = self.stack.requests(&found.security, policies);
+        let policies = policies.with_target_rules(self.mesh.target_rules());
+        let identity = downstream.identity.as_ref();
+        let client_cert = *self.mesh.client_cert.load();
+        let client_cert = client_cert.header(&self.identity, identity);
+        let requests = self.stack.requests(&found.security, policies, client_cert);
         let drain = self.drain.clone();
         let served = match found.protocol {
             PortProtocol::Detect => match detect(tunnel, &DetectSettings::default()).await {

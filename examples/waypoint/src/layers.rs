@@ -1,5 +1,6 @@
 //! The layers of a waypoint without its connections.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::io::Write;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use mesh_authz::layer::{ConnectionFacts, RequestPolicies};
 use mesh_core::identity::SpiffeId;
+use mesh_core::watch::Watch;
 use mesh_l7::attempt::{Attempt, AttemptError};
 use mesh_l7::body::Body;
 use mesh_l7::downstream::Downstream;
@@ -49,7 +51,7 @@ where
         let mesh = Mesh::new(&settings)?;
         sources::read_once(&settings, &mesh)?;
         let (_, telemetry, _) = telemetry(&settings, &mesh, log)?;
-        let stack = Stack::with_client(&mesh, telemetry, client);
+        let stack = Stack::with_client(&mesh, telemetry, client, Watch::fixed(HashMap::new()));
         Ok(Self { mesh, stack })
     }
 
@@ -97,7 +99,7 @@ where
         };
         let policies = self.mesh.security.policies.watch();
         let policies = RequestPolicies::new(policies, security.applies.watch(), facts);
-        Some(self.stack.requests(&security, policies))
+        Some(self.stack.requests(&security, policies, None))
     }
 }
 

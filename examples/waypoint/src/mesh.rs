@@ -1,20 +1,24 @@
 //! What the waypoint knows: the mesh, its routes, and who it is itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mesh_core::model::{Workload, WorkloadSpec};
+use mesh_core::name::Name;
 use mesh_core::resolve::ResolveConfig;
 use mesh_core::snapshot::MeshSnapshot;
 use mesh_core::store::MeshStore;
+use mesh_core::target::{PathNormalization, TargetRules};
 use mesh_core::watch::{self, Publisher};
 use mesh_l7::mesh::{MeshUpstreams, UpstreamConfig};
 use mesh_l7::route::RouteTable;
 use mesh_l7::router::SessionKey;
-use mesh_xds::manifest::{Report, Routing};
+use mesh_xds::manifest::{MeshOptions, Report, Routing};
 use parking_lot::Mutex;
 
+use crate::client_cert::ClientCert;
 use crate::config::Settings;
 use crate::limits::Limits;
+use crate::mesh_config::{MeshConfig, Provider};
 use crate::pod_labels::{self, PodLabelsError};
 use crate::security::Security;
 
@@ -28,6 +32,13 @@ pub(crate) struct Mesh {
     pub(crate) routing: Publisher<Routing>,
     pub(crate) security: Security,
     pub(crate) limits: Limits,
+    /// External authorizers.
+    pub(crate) providers: Publisher<Vec<Provider>>,
+    /// Whether applications are told who the client is.
+    pub(crate) client_cert: Publisher<ClientCert>,
+    /// How paths are normalised; as the mesh's configuration said at the start.
+    paths: OnceLock<PathNormalization>,
+    root_namespace: Name,
     /// Held while upstreams and routes are replaced.
     changing: Mutex<()>,
 }
@@ -51,14 +62,36 @@ impl Mesh {
             routing: watch::channel(Routing::default()).0,
             security: Security::new(settings, pod_labels::read(&settings.pod_labels)?),
             limits: Limits::new(),
+            providers: watch::channel(Vec::new()).0,
+            client_cert: watch::channel(ClientCert::default()).0,
+            paths: OnceLock::new(),
+            root_namespace: MeshOptions::new(settings.trust_domain.clone())
+                .policies
+                .root_namespace,
             changing: Mutex::default(),
         })
     }
 
-    /// Takes over what manifests say now. Policies come first, and upstreams before the routes to them.
+    /// How paths are normalised, for policies, routes and what is forwarded.
+    pub(crate) fn target_rules(&self) -> TargetRules {
+        let paths = self.paths.get().copied();
+        paths.unwrap_or(PathNormalization::Base).into()
+    }
+
+    /// Takes over what manifests say now. Those whom policies ask come first, then policies, and upstreams before the
+    /// routes to them.
     pub(crate) fn take(&self, settings: &Settings, report: &Report) {
+        let config = MeshConfig::of(&report.inventory, &self.root_namespace);
+        // What is decided about paths and what is forwarded must agree: it stays as it was at the start.
+        self.paths
+            .get_or_init(|| config.paths.unwrap_or(PathNormalization::Base));
+        self.providers.publish(config.providers);
+        let labels = self.security.labels(&report.inventory);
+        let namespace = &settings.workload.namespace;
+        let client_cert = ClientCert::of(&report.inventory, namespace, &labels);
+        self.client_cert.publish(client_cert);
         self.security.take(&report.inventory);
-        self.limits.take(&report.inventory, "cluster.local");
+        self.limits.take(&report.inventory, &settings.node.domain);
         let Some(routing) = &report.routing else {
             return;
         };

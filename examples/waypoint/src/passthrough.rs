@@ -10,13 +10,18 @@ use bytes::BytesMut;
 use http::HeaderMap;
 use mesh_core::outcome::Outcome;
 use mesh_core::random::ThreadRandom;
+use mesh_core::watch::Watch;
 use mesh_hbone::Tunnel;
 use mesh_hbone::copy::{CopyError, Meter, Plain, copy};
 use mesh_hbone::server::{Incoming, Refusal};
 use mesh_l7::mesh::{Endpoint, MeshUpstreams};
 use mesh_l7::record::Flags;
-use mesh_l7::tcp::{ConnectSettings, Held, NotConnected, Reason, connect};
+use mesh_l7::route::BackendTarget;
+use mesh_l7::tcp::{
+    ConnectSettings, Held, NotConnected, Reason, TcpRules, connect, read_server_name,
+};
 use mesh_l7::upstream::{Upstream, Upstreams};
+use mesh_xds::manifest::Routing;
 use tokio::io::AsyncWriteExt;
 
 use crate::connector::Connector;
@@ -25,12 +30,13 @@ use crate::stream::Stream;
 pub(crate) use arrived::{Arrived, Told};
 
 use limits::Limits;
-use report::Report;
+use report::{Report, Unrouted};
 
 /// Carries connections as bytes. One for each worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Passthrough {
     pub(crate) upstreams: Arc<MeshUpstreams>,
+    pub(crate) routing: Watch<Routing>,
     pub(crate) connector: Connector,
     pub(crate) told: Told,
 }
@@ -47,13 +53,25 @@ impl Passthrough {
     pub(crate) async fn answer(
         &self,
         incoming: Incoming,
-        arrived: Arrived,
+        mut arrived: Arrived,
         denied: Option<String>,
     ) {
         let mut report = Report::new(&self.told, &arrived);
         if let Some(denied) = denied {
             report.denied(denied);
             return incoming.refuse(Refusal::Unauthorized);
+        }
+        let rules = self.routing.load().tcp.of(&arrived.target).cloned();
+        if rules.as_ref().is_some_and(|rules| rules.want_server_name()) {
+            // It comes after the answer.
+            let Ok(tunnel) = incoming.accept(HeaderMap::new()) else {
+                return report.ended(Outcome::Reset, Flags::CLIENT_GONE, None);
+            };
+            return self.routed(BytesMut::new(), tunnel, arrived, report).await;
+        }
+        if let Err(failed) = choose(rules.as_deref(), None, &mut arrived) {
+            report.unrouted(failed);
+            return incoming.refuse(Refusal::Unavailable);
         }
         let Some(open) = self.open(&arrived, &mut report).await else {
             return incoming.refuse(Refusal::Unavailable);
@@ -71,17 +89,41 @@ impl Passthrough {
         arrived: Arrived,
         denied: Option<String>,
     ) {
-        let mut report = Report::new(&self.told, &arrived);
-        if let Some(denied) = denied {
-            return report.denied(denied);
+        let report = Report::new(&self.told, &arrived);
+        match denied {
+            Some(denied) => report.denied(denied),
+            None => self.routed(first, tunnel, arrived, report).await,
         }
-        // The tunnel is reset where there is no host.
+    }
+
+    /// Reads the server name where rules want it. The tunnel is reset where there is no host.
+    async fn routed(
+        &self,
+        mut first: BytesMut,
+        mut tunnel: Tunnel,
+        mut arrived: Arrived,
+        mut report: Report,
+    ) {
+        let rules = self.routing.load().tcp.of(&arrived.target).cloned();
+        let mut name = None;
+        if rules.as_ref().is_some_and(|rules| rules.want_server_name()) {
+            match read_server_name(&mut tunnel, first).await {
+                Ok(read) => (first, name) = read,
+                Err(error) => {
+                    return report.ended(Outcome::Reset, Flags::CLIENT_GONE, Some(&error));
+                }
+            }
+        }
+        if let Err(failed) = choose(rules.as_deref(), name.as_deref(), &mut arrived) {
+            return report.unrouted(failed);
+        }
         if let Some(open) = self.open(&arrived, &mut report).await {
             open.carry(tunnel, &first, report).await;
         }
     }
 
     async fn open(&self, arrived: &Arrived, report: &mut Report) -> Option<Open> {
+        report.goes_to(&arrived.target);
         let Some(upstream) = self.upstreams.upstream(&arrived.target) else {
             let reason = Reason::NoHost;
             report.not_connected(NotConnected::<Endpoint> {
@@ -108,6 +150,25 @@ impl Passthrough {
                 None
             }
         }
+    }
+}
+
+/// Where rules send a connection, if there are any.
+fn choose(
+    rules: Option<&TcpRules>,
+    server_name: Option<&str>,
+    arrived: &mut Arrived,
+) -> Result<(), Unrouted> {
+    let Some(rules) = rules else { return Ok(()) };
+    let rule = rules.select(server_name).ok_or(Unrouted::NoRule)?;
+    let backend = rule.backends.draw(&mut ThreadRandom);
+    match backend.map(|backend| &backend.target) {
+        Some(BackendTarget::Service(target)) => {
+            arrived.target = target.clone();
+            Ok(())
+        }
+        Some(BackendTarget::Invalid(invalid)) => Err(Unrouted::Invalid(*invalid)),
+        None => Err(Unrouted::NoBackend),
     }
 }
 

@@ -174,7 +174,7 @@ impl Security {
     }
 
     /// The labels of the waypoint's own pod: those of its manifest, else those that the pod itself was told.
-    fn labels(&self, inventory: &Inventory) -> Labels {
+    pub(crate) fn labels(&self, inventory: &Inventory) -> Labels {
         let pods = &inventory.pods;
         let own = pods.get(&self.workload.namespace, &self.workload.name);
         own.map_or(&self.own_labels, |own| own.labels()).clone()

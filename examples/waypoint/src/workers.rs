@@ -137,15 +137,19 @@ fn ingress(
     let telemetry = shared.telemetry.clone();
     let passthrough = Passthrough {
         upstreams: shared.mesh.upstreams.clone(),
+        routing: shared.mesh.routing.watch(),
         connector: connector.clone(),
         told: shared.told.clone(),
     };
+    let mut server = ServerSettings::default();
+    server.targets = shared.mesh.target_rules();
     let ingress = Ingress {
         settings: shared.settings.clone(),
+        identity: shared.identity.clone(),
         mesh: shared.mesh.clone(),
         stack: Stack::new(&shared.mesh, telemetry, connector),
         passthrough,
-        server: Server::new(ServerSettings::default()),
+        server: Server::new(server),
         drain: drain.clone(),
     };
     let layer = ServerLayer::builder(shared.identity.clone(), certificates(), shared.tls.clone())

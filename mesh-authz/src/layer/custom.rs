@@ -24,6 +24,7 @@ use super::provider::ExternalProvider;
 use super::ready;
 use super::reply::Reply;
 use super::report::Report;
+use crate::external::HeaderChanges;
 
 mod asking;
 
@@ -33,7 +34,8 @@ pub use asking::CustomFuture;
 /// Asks the external authorizers that CUSTOM policies name about a request, in the order of their
 /// names, until one denies. Made by [`AuthzLayer::custom`].
 ///
-/// The answer of the one that denies goes to the client. One that is not known denies with 403; for
+/// The answer of the one that denies goes to the client. What one that allows wants of the request's headers is done, and the
+/// next one is asked about the changed request. One that is not known denies with 403; for
 /// one that fails, see [`ExternalProvider`]. A request that no CUSTOM policy is about passes at once.
 ///
 /// **Order:** outside of `AuthnLayer`, as Istio's proxies have it: CUSTOM policies know nothing of
@@ -99,8 +101,8 @@ where
         let prepared = shared.policies.prepared();
         let named = |request: &crate::Request<'_>| shared.policies.providers(&prepared, request);
         let ask = match shared.policies.read(&mut parts, named) {
+            // The layer inside finds out the same: that is cheaper than telling it.
             Ok(named) if named.is_empty() => {
-                shared.note(&mut parts, prepared, Vec::new());
                 let future = self.inner.call(Request::from_parts(parts, body));
                 return CustomFuture::done(ResponseFuture::inner(future));
             }
@@ -129,47 +131,61 @@ impl Shared {
         );
     }
 
-    /// Asks the providers in `named` about the request `parts`, whose URI was `raw`.
+    /// Asks the providers in `named` about the request `parts`, whose URI was `raw`, and those that the request
+    /// as it is changed on the way brings up.
     async fn ask(
         self: Arc<Self>,
         mut parts: Parts,
         raw: Uri,
         prepared: Arc<Prepared>,
-        named: Vec<(Name, DecidedBy)>,
+        mut named: Vec<(Name, DecidedBy)>,
     ) -> Asked {
-        let mut allowed = Vec::with_capacity(named.len());
-        for (name, rule) in named {
-            if let Some(reply) = self.ask_one(&name, &parts).await {
-                let denied = RequestDecision::deny(RequestDenial::External);
-                let denied = denied.by(rule).with_reply(reply);
-                let denied = self.report.of(denied, &parts, &raw, None);
-                let denied = Some(denied.unwrap_or_else(Reply::denied));
-                return Asked { parts, denied };
-            }
+        let mut allowed: Vec<Name> = Vec::with_capacity(named.len());
+        loop {
+            let mut unasked = named.iter().filter(|(name, _)| !allowed.contains(name));
+            let Some((name, rule)) = unasked.next().cloned() else {
+                break;
+            };
+            let changes = match self.ask_one(&name, &parts).await {
+                Ok(changes) => changes,
+                Err(reply) => return self.denied(parts, &raw, rule, *reply),
+            };
             allowed.push(name);
+            if changes.is_empty() {
+                continue;
+            }
+            changes.apply(&mut parts.headers);
+            let again = |request: &crate::Request<'_>| self.policies.providers(&prepared, request);
+            named = match self.policies.read(&mut parts, again) {
+                Ok(named) => named,
+                Err(reply) => return self.denied(parts, &raw, rule, *reply),
+            };
         }
         self.note(&mut parts, prepared, allowed);
         let denied = None;
         Asked { parts, denied }
     }
 
-    /// The answer to the client, when this provider denies.
-    async fn ask_one(&self, name: &Name, parts: &Parts) -> Option<Reply> {
+    fn denied(&self, parts: Parts, raw: &Uri, rule: DecidedBy, reply: Reply) -> Asked {
+        let denied = RequestDecision::deny(RequestDenial::External);
+        let denied = denied.by(rule).with_reply(reply);
+        let denied = self.report.of(denied, &parts, raw, None);
+        let denied = Some(denied.unwrap_or_else(Reply::denied));
+        Asked { parts, denied }
+    }
+
+    /// The changes that this provider wants, or the answer to the client when it denies.
+    async fn ask_one(&self, name: &Name, parts: &Parts) -> Result<HeaderChanges, Box<Reply>> {
         let Some(provider) = self.providers.load().get(name).cloned() else {
-            return Some(Reply::denied());
+            return Err(Box::new(Reply::denied()));
         };
         let connection = self.policies.connection().connection();
         // It is in its form already, and stays as it is.
         let rules = self.policies.target_rules();
-        let target = match head::target(&parts.method, &parts.uri, rules) {
-            Ok(target) => target,
-            Err(reply) => return Some(*reply),
-        };
-        let request = match head::request(parts, target.as_ref()) {
-            Ok(request) => request,
-            Err(reply) => return Some(*reply),
-        };
-        provider.ask(name, &connection, &request).await
+        let target = head::target(&parts.method, &parts.uri, rules)?;
+        let request = head::request(parts, target.as_ref())?;
+        let answer = provider.ask(name, &connection, &request).await;
+        answer.map_err(Box::new)
     }
 }
 

@@ -7,7 +7,9 @@ use http::{HeaderMap, StatusCode};
 
 use super::reply::Reply;
 use crate::connection::Connection;
-use crate::external::{ExternalAnswer, ExternalAuthorizer, ExternalDenial, ExternalError};
+use crate::external::{
+    ExternalAnswer, ExternalAuthorizer, ExternalDenial, ExternalError, HeaderChanges,
+};
 use crate::request::Request;
 
 /// An external authorizer as CUSTOM policies name it: an extension provider of Istio's mesh
@@ -52,20 +54,21 @@ impl ExternalProvider {
         self
     }
 
-    /// The answer to the client, or `None` when the provider allows.
+    /// The changes of a request that the provider allows, or the answer to the client.
     pub(super) async fn ask(
         &self,
         name: &str,
         connection: &Connection<'_>,
         request: &Request<'_>,
-    ) -> Option<Reply> {
+    ) -> Result<HeaderChanges, Reply> {
         match self.authorizer.check(name, connection, request).await {
-            Ok(ExternalAnswer::Allow) => None,
-            Ok(ExternalAnswer::Deny(denial)) => Some(reply(denial)),
-            Err(ExternalError::UnknownProvider) => Some(Reply::denied()),
+            Ok(ExternalAnswer::Allow) => Ok(HeaderChanges::default()),
+            Ok(ExternalAnswer::Change(changes)) => Ok(changes),
+            Ok(ExternalAnswer::Deny(denial)) => Err(reply(denial)),
+            Err(ExternalError::UnknownProvider) => Err(Reply::denied()),
             Err(_) => match self.on_error {
-                OnError::Allow => None,
-                OnError::Deny(status) => Some(Reply::new(final_status(status), "")),
+                OnError::Allow => Ok(HeaderChanges::default()),
+                OnError::Deny(status) => Err(Reply::new(final_status(status), "")),
             },
         }
     }

@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use mesh_authz::external::{ExternalAnswer, ExternalAuthorizer, ExternalDenial, ExternalError};
+use mesh_authz::external::{
+    ExternalAnswer, ExternalAuthorizer, ExternalDenial, ExternalError, HeaderChanges,
+};
 use mesh_authz::jwt::{Authenticator, Jwks, JwksStore, JwtRule, KeySource, Profile};
 use mesh_authz::layer::{
     AppliesTo, AuthnLayer, AuthzLayer, ConnectionFacts, Counter, ExternalProvider, OnError,
     RequestDenial, RequestPolicies,
 };
 use mesh_authz::spec::{
-    Action, MatchSpec, PathMatch, PolicySpec, RequestPrincipalMatch, RuleSpec, Scope, StringMatch,
+    Action, HeaderMatch, MatchSpec, PathMatch, PolicySpec, RequestPrincipalMatch, RuleSpec, Scope,
+    StringMatch,
 };
 use mesh_authz::store::{PolicyStore, Update};
 use mesh_core::model::{Workload, WorkloadSpec};
@@ -296,6 +299,33 @@ fn external_authorizers_are_asked_until_one_denies() {
         policy: Some("shop/ask-b".into()),
     };
     assert!(stack.sink.counters.lock().unwrap().contains(&external));
+}
+
+/// Envoy asks each provider in a filter of its own, about the request that the one before left.
+#[test]
+fn what_one_authorizer_changes_the_next_ones_and_the_policies_see() {
+    let mut changes = HeaderChanges::default();
+    let user = ("x-user".parse().unwrap(), "ann".parse().unwrap());
+    changes.set.push(user);
+    let with_user = |name: &str, action| {
+        let header = HeaderMatch {
+            name: "x-user".into(),
+            values: vec![StringMatch::exact("ann").unwrap()],
+            not_values: Vec::new(),
+        };
+        let of = MatchSpec {
+            headers: vec![header],
+            ..MatchSpec::default()
+        };
+        policy(name, action, of)
+    };
+    let stack = Stack::new(vec![asks("ask-a"), with_user("ask-b", Action::Custom)])
+        .provider("a", Ok(ExternalAnswer::Change(changes)), OnError::default())
+        .provider("b", Ok(ExternalAnswer::Allow), OnError::default());
+    assert_eq!(stack.status(get("/ask")), 200);
+    assert_eq!(*stack.asked.lock().unwrap(), ["a /ask", "b /ask"]);
+    let _ = stack.store.apply(vec![with_user("closed", Action::Deny)]);
+    assert_eq!(stack.status(get("/ask")), 403);
 }
 
 #[test]

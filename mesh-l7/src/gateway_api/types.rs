@@ -43,6 +43,23 @@ pub struct HttpRouteSpec {
     pub rules: Option<Vec<HttpRouteRule>>,
 }
 
+/// `TCPRoute.spec` and `TLSRoute.spec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L4RouteSpec {
+    pub parent_refs: Vec<ParentReference>,
+    pub hostnames: Vec<String>,
+    pub rules: Vec<L4RouteRule>,
+}
+
+/// `TCPRouteRule` and `TLSRouteRule`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L4RouteRule {
+    pub name: Option<String>,
+    pub backend_refs: Vec<HttpBackendRef>,
+}
+
 /// `ParentReference`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase", default)]

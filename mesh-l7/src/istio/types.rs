@@ -17,9 +17,39 @@ pub struct VirtualServiceSpec {
     pub hosts: Vec<String>,
     pub gateways: Vec<String>,
     pub http: Vec<HttpRoute>,
-    pub tls: Vec<Value>,
-    pub tcp: Vec<Value>,
+    pub tls: Vec<L4Route>,
+    pub tcp: Vec<L4Route>,
     pub export_to: Vec<String>,
+}
+
+/// `TCPRoute` and `TLSRoute`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L4Route {
+    #[serde(rename = "match")]
+    pub matches: Vec<L4Match>,
+    pub route: Vec<L4Destination>,
+}
+
+/// `L4MatchAttributes` and `TLSMatchAttributes`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L4Match {
+    pub sni_hosts: Vec<String>,
+    pub destination_subnets: Vec<String>,
+    pub port: Option<u16>,
+    pub source_subnet: String,
+    pub source_labels: BTreeMap<String, String>,
+    pub gateways: Vec<String>,
+    pub source_namespace: String,
+}
+
+/// `RouteDestination`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L4Destination {
+    pub destination: Destination,
+    pub weight: u32,
 }
 
 /// `HTTPRoute`.

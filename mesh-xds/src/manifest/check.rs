@@ -69,9 +69,11 @@ pub(super) fn check(document: &Arc<Document>, known: &Known, settings: &Settings
             }
         }
         #[cfg(feature = "routes")]
-        (_, "HTTPRoute" | "GRPCRoute" | "VirtualService" | "DestinationRule") => {
-            super::routes::check(document)
-        }
+        (
+            _,
+            "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "VirtualService"
+            | "DestinationRule",
+        ) => super::routes::check(document),
         _ => security::check(document, settings),
     }
 }

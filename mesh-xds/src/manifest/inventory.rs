@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_authz::kube::{Authorization, PeerPolicy, TokenPolicy};
 use mesh_core::name::Name;
 #[cfg(feature = "routes")]
-use mesh_l7::gateway_api::{GrpcRouteSpec, HttpRouteSpec};
+use mesh_l7::gateway_api::{GrpcRouteSpec, HttpRouteSpec, L4RouteSpec};
 #[cfg(feature = "routes")]
 use mesh_l7::istio::{DestinationRuleSpec, VirtualServiceSpec};
 
@@ -212,6 +212,12 @@ inventory! {
     /// Routes for gRPC.
     #[cfg(feature = "routes")]
     grpc_routes: GrpcRoute(Object<GrpcRouteSpec>),
+    /// Routes for connections.
+    #[cfg(feature = "routes")]
+    tcp_routes: TcpRoute(Object<L4RouteSpec>),
+    /// Routes for connections by the server name of TLS.
+    #[cfg(feature = "routes")]
+    tls_routes: TlsRoute(Object<L4RouteSpec>),
     /// Istio's routes.
     #[cfg(feature = "routes")]
     virtual_services: VirtualService(Object<VirtualServiceSpec>),

@@ -60,6 +60,10 @@ pub(super) const KNOWN: &[Known] = &[
     #[cfg(feature = "routes")]
     Known::of(GATEWAY_API, "GRPCRoute", &["v1", "v1alpha2"]),
     #[cfg(feature = "routes")]
+    Known::of(GATEWAY_API, "TCPRoute", &["v1", "v1alpha2"]),
+    #[cfg(feature = "routes")]
+    Known::of(GATEWAY_API, "TLSRoute", &["v1", "v1alpha3", "v1alpha2"]),
+    #[cfg(feature = "routes")]
     Known::of(NETWORKING, "VirtualService", ISTIO),
     #[cfg(feature = "routes")]
     Known::of(NETWORKING, "DestinationRule", ISTIO),

@@ -115,8 +115,11 @@ impl Part<'_> {
         let metadata = match root.field("metadata") {
             Some(node) => de::read::<Metadata>(node).map_err(|error| {
                 let ReadError { problem, found } = error;
-                let (at, inner) = found.unwrap_or_default();
-                let path = self.path(&format!("metadata.{inner}"));
+                let (at, inner) = found.unwrap_or_else(|| (node.at, String::new()));
+                let path = match inner.is_empty() {
+                    true => self.path("metadata"),
+                    false => self.path(&format!("metadata.{inner}")),
+                };
                 Problem::new(
                     Place::at(self.file, at.line.into(), at.column.into(), path),
                     problem,

@@ -1,7 +1,8 @@
 //! Routes and settings of upstreams, from the objects in force (feature `routes`).
 //!
 //! `HTTPRoute`, `GRPCRoute` and `VirtualService` become one [`RouteTable`] by the service and port that
-//! clients connect to; `DestinationRule` becomes settings and subsets of upstreams. A pure function of the objects
+//! clients connect to; `TCPRoute`, `TLSRoute`, and `tcp` and `tls` of `VirtualService`, become one [`TcpRouteTable`] for
+//! what is carried as bytes; `DestinationRule` becomes settings and subsets of upstreams. A pure function of the objects
 //! and of the mesh that they mean.
 //!
 //! Of what is about one port of a service, this counts:
@@ -21,6 +22,7 @@
 
 mod attach;
 mod check;
+mod connections;
 mod destination_rules;
 mod gateway_api;
 mod grants;
@@ -34,6 +36,7 @@ mod tests;
 mod virtual_services;
 
 use mesh_l7::route::RouteTable;
+use mesh_l7::tcp::TcpRouteTable;
 
 use super::inventory::Inventory;
 use super::mesh::{Mesh, MeshOptions};
@@ -81,7 +84,10 @@ pub fn build(
     let services = services::Services::new(inventory, mesh, options, &destinations);
     let gateway_api = gateway_api::compile(inventory, &services, &mut notes);
     let mut virtual_services = virtual_services::VirtualServices::new(inventory, &services);
+    let connections = connections::compile(inventory, &services, &mut notes);
+    let protocols = protocols::protocols(inventory, options);
     let mut table = RouteTable::default();
+    let mut tcp = TcpRouteTable::default();
     for spec in mesh.services.values() {
         for (port, _) in spec.ports.iter() {
             let target = services::target(spec, port);
@@ -95,14 +101,19 @@ pub fn build(
             if let Some(hosts) = hosts {
                 table.insert(&target, hosts);
             }
+            let rules = connections.of(&target);
+            if let Some(rules) = rules.or_else(|| virtual_services.connections(spec, port)) {
+                tcp.insert(&target, rules);
+            }
         }
     }
     notes.extend(virtual_services.into_notes());
     Routing {
         table,
+        tcp,
         destinations,
         labels: mesh.labels.clone(),
-        protocols: protocols::protocols(inventory, options),
+        protocols,
         notes,
     }
 }

@@ -9,6 +9,8 @@ use mesh_core::telemetry::{Closed, Connection, Direction, Event, Security, Telem
 use mesh_hbone::copy::Meter;
 use mesh_l7::mesh::Endpoint;
 use mesh_l7::record::{Entry, Flags};
+use mesh_l7::route::InvalidBackend;
+use mesh_l7::target::ServiceTarget;
 use mesh_l7::tcp::NotConnected;
 use mesh_l7::telemetry::{Sink, Workloads};
 
@@ -26,6 +28,17 @@ pub(super) struct Report {
     /// Bytes that were read before the meter counted.
     first: u64,
     state: State,
+}
+
+/// Why rules send a connection nowhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum Unrouted {
+    #[error("no rule is met")]
+    NoRule,
+    #[error("the rule has no destination")]
+    NoBackend,
+    #[error(transparent)]
+    Invalid(InvalidBackend),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,6 +88,21 @@ impl Report {
         if let Some(traffic) = self.told.metrics.traffic(&self.connection) {
             traffic.add_received(self.first);
         }
+    }
+
+    /// The upstream is this one.
+    pub(super) fn goes_to(&mut self, target: &ServiceTarget) {
+        self.entry.target = Some(target.clone());
+    }
+
+    /// Rules send it nowhere.
+    pub(super) fn unrouted(mut self, why: Unrouted) {
+        let flags = match why {
+            Unrouted::NoRule => Flags::NO_ROUTE,
+            Unrouted::NoBackend | Unrouted::Invalid(_) => Flags::NO_CLUSTER,
+        };
+        self.entry.termination = Some(why.to_string().into());
+        self.finish(Outcome::Unresolved, flags, None);
     }
 
     pub(super) fn connected(&mut self, host: &Host<Endpoint>, attempts: u32, stream: &Stream) {

@@ -8,6 +8,7 @@ use mesh_xds::manifest::{ManifestSource, MeshOptions, Problem, Report, RouteOpti
 
 use crate::config::Settings;
 use crate::mesh::Mesh;
+use crate::mesh_config::MeshConfigKind;
 
 /// Reads the directory for the first time; it is then to be watched.
 ///
@@ -22,9 +23,12 @@ pub(super) fn load(
     let mut options = MeshOptions::new(settings.trust_domain.clone());
     options.cluster_id = settings.cluster_id.clone();
     options.network = settings.network.clone();
+    options.domain = settings.node.domain.as_str().into();
     let routes = RouteOptions::new(settings.workload.namespace.clone());
+    let root = options.policies.root_namespace.clone();
     let mut source = ManifestSource::new(directory, options, mesh.store.clone())
         .routes(routes)
+        .kinds(Arc::new(MeshConfigKind { root }))
         .beside_others(merger)
         .interval(settings.interval);
     let report = source.first_look()?;

@@ -1,7 +1,11 @@
 //! Connections that are carried as bytes, with what is told about them. Sources: l7.md 2.17 (limits, attempts), 3.2
 //! (metrics), 3.5 (access log), authz.md 5.2.4 (denials).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::world::World;
 
@@ -213,4 +217,143 @@ spec:
     assert_eq!(world.api.requests(), 0);
     let rule = "rbac_access_denied_matched_policy[ns[shop]-policy[shut]-rule[0]]";
     logged(&world, "the rule", &["\"- - -\" 0 - - ", rule]).await;
+}
+
+/// A server of bytes at the fourth address: it answers with its name once something came, and ends.
+async fn server(world: &World, name: &'static str, port: u16) -> Arc<AtomicU64> {
+    let listener = TcpListener::bind((world.fourth(), port)).await.unwrap();
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = count.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut first = [0; 512];
+            let read = stream.read(&mut first).await.unwrap();
+            // What the client said first came whole.
+            let answer = format!("{name} {read}");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    count
+}
+
+/// `db` with two versions, and routes for it.
+fn versions(world: &World, routes: &str) -> String {
+    let version = |name: &str, vip: u8, port: u16| {
+        format!(
+            "
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: shop}}
+spec: {{clusterIP: 10.96.0.{vip}, selector: {{db: 'yes'}}, ports: [{{name: tcp, port: 5432, targetPort: {port}}}]}}
+"
+        )
+    };
+    let all = [version("db-v1", 11, 8081), version("db-v2", 12, 8082)].concat();
+    format!("{}{all}{routes}", service(world, &["fourth"]))
+}
+
+/// What a server says to bytes; `None` when the connection is refused or reset.
+async fn say(world: &World, bytes: &[u8]) -> Option<String> {
+    let mut tunnel = world.client.tunnel("10.96.0.6:5432").await.ok()?;
+    tunnel.write_all(bytes).await.ok()?;
+    let mut answer = String::new();
+    tunnel.read_to_string(&mut answer).await.ok()?;
+    (!answer.is_empty()).then_some(answer)
+}
+
+#[tokio::test]
+async fn connections_get_their_shares_of_a_tcp_route() {
+    let world = World::start("").await;
+    let (v1, v2) = (
+        server(&world, "v1", 8081).await,
+        server(&world, "v2", 8082).await,
+    );
+    world.write(&versions(
+        &world,
+        "
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {name: db, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: db, port: 5432}]
+  rules: [{backendRefs: [{name: db-v1, port: 5432, weight: 80}, {name: db-v2, port: 5432, weight: 20}]}]
+",
+    ));
+    known(&world).await;
+    for _ in 0..200 {
+        assert!(say(&world, b"\0hello").await.is_some());
+    }
+    let (v1, v2) = (v1.load(Ordering::SeqCst), v2.load(Ordering::SeqCst));
+    assert_eq!(v1 + v2, 200);
+    // Four standard deviations of a binomial distribution with 200 draws.
+    assert!((17..=63).contains(&v2), "{v2}");
+    logged(
+        &world,
+        "the route's destination",
+        &["inbound-vip|5432|tcp|db-v2.shop"],
+    )
+    .await;
+}
+
+/// A `ClientHello` with a server name and without other extensions: RFC 8446 §4.1.2, RFC 6066 §3.
+fn client_hello(name: &str) -> Vec<u8> {
+    let length = |bytes: usize| (bytes as u16).to_be_bytes();
+    let mut body = vec![3, 3];
+    body.extend_from_slice(&[7; 32]);
+    body.extend_from_slice(&[0, 0, 2, 0x13, 1, 1, 0]);
+    body.extend_from_slice(&length(name.len() + 9));
+    body.extend_from_slice(&[0, 0]);
+    body.extend_from_slice(&length(name.len() + 5));
+    body.extend_from_slice(&length(name.len() + 3));
+    body.push(0);
+    body.extend_from_slice(&length(name.len()));
+    body.extend_from_slice(name.as_bytes());
+    let mut hello = vec![22, 3, 1];
+    hello.extend_from_slice(&length(body.len() + 4));
+    hello.extend_from_slice(&[1, 0]);
+    hello.extend_from_slice(&length(body.len()));
+    hello.extend_from_slice(&body);
+    hello
+}
+
+#[tokio::test]
+async fn a_server_name_leads_to_its_service_and_what_meets_no_rule_is_closed() {
+    let world = World::start("").await;
+    let (v1, v2) = (
+        server(&world, "v1", 8081).await,
+        server(&world, "v2", 8082).await,
+    );
+    world.write(&versions(
+        &world,
+        "
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db, namespace: shop}
+spec:
+  hosts: [db]
+  tls:
+  - match: [{sniHosts: [one.example.com]}]
+    route: [{destination: {host: db-v1}}]
+  - match: [{sniHosts: ['*.example.com']}]
+    route: [{destination: {host: db-v2}}]
+",
+    ));
+    known(&world).await;
+    for (name, expected) in [("one.example.com", "v1"), ("two.example.com", "v2")] {
+        let hello = client_hello(name);
+        let answer = say(&world, &hello).await;
+        assert_eq!(
+            answer,
+            Some(format!("{expected} {}", hello.len())),
+            "{name}"
+        );
+    }
+    assert_eq!(say(&world, &client_hello("example.org")).await, None);
+    assert_eq!(say(&world, b"\0no tls").await, None);
+    assert_eq!(v1.load(Ordering::SeqCst) + v2.load(Ordering::SeqCst), 2);
+    logged(&world, "no rule", &["\"- - -\" 0 NR - no rule is met"]).await;
 }

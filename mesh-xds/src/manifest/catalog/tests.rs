@@ -174,11 +174,11 @@ fn unknown_fields_are_noted() {
     assert_eq!(notes, ["a:5:10: spec.prots: unknown field"]);
 }
 
-struct TcpRoutes;
+struct UdpRoutes;
 
-impl Kinds for TcpRoutes {
+impl Kinds for UdpRoutes {
     fn reads(&self, kind: &GroupKind) -> bool {
-        &*kind.kind == "TCPRoute"
+        &*kind.kind == "UDPRoute"
     }
 
     fn check(&self, document: &Document) -> Result<Vec<Problem>, Problem> {
@@ -191,8 +191,8 @@ impl Kinds for TcpRoutes {
 
 #[test]
 fn kinds_of_others_keep_their_last_good_version_as_well() {
-    let mut catalog = Catalog::new().with_kinds(Arc::new(TcpRoutes));
-    let header = "apiVersion: gateway.networking.k8s.io/v1\nkind: TCPRoute\nmetadata: {name: r}\n";
+    let mut catalog = Catalog::new().with_kinds(Arc::new(UdpRoutes));
+    let header = "apiVersion: gateway.networking.k8s.io/v1\nkind: UDPRoute\nmetadata: {name: r}\n";
     catalog.set_file("a", &format!("{header}spec: {{hostnames: [x]}}\n"));
     catalog.settle();
     assert_eq!(catalog.inventory().others.len(), 1);

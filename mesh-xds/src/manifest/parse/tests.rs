@@ -72,6 +72,10 @@ fn a_text_that_does_not_say_which_objects_it_has_is_refused() {
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n    a: true\n",
             "f:6:8: metadata.labels.a: expected a text, got the truth value true; quote it",
         ),
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: 5\n",
+            "f:3:11: metadata: expected",
+        ),
         ("- a\n", "f:1:1: expected an object"),
         (
             "apiVersion: v1\nkind: List\nitems:\n- kind: Pod\n",

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use mesh_l7::gateway_api::{
-    self, GrpcRouteSpec, HttpRouteSpec, References, RouteObject, compile_grpc, compile_http,
+    self, GrpcRouteSpec, HttpRouteSpec, L4RouteSpec, References, RouteObject, compile_grpc,
+    compile_http, compile_tcp, compile_tls,
 };
 use mesh_l7::istio::{
-    self, DestinationRuleSpec, Destinations, VirtualServiceSpec, compile_destination_rule,
-    compile_virtual_service,
+    self, DestinationRuleSpec, Destinations, VirtualServiceSpec, compile_connections,
+    compile_destination_rule, compile_virtual_service,
 };
 use mesh_l7::route::InvalidBackend;
 use mesh_l7::severity::Severity;
@@ -35,17 +36,25 @@ pub(in crate::manifest) fn check(document: &Arc<Document>) -> Checked {
             let faults = gateway_faults(document, &compiled.problems);
             judge((Any::GrpcRoute(object.into()), notes), faults, usable)
         }
+        "TCPRoute" => {
+            let (object, notes) = read::<L4RouteSpec>(document)?;
+            let compiled = compile_tcp(&route(&object), &Anything);
+            let faults = gateway_faults(document, &compiled.problems);
+            judge((Any::TcpRoute(object.into()), notes), faults, false)
+        }
+        "TLSRoute" => {
+            let (object, notes) = read::<L4RouteSpec>(document)?;
+            let compiled = compile_tls(&route(&object), &Anything);
+            let faults = gateway_faults(document, &compiled.problems);
+            judge((Any::TlsRoute(object.into()), notes), faults, false)
+        }
         "VirtualService" => {
             let (object, notes) = read::<VirtualServiceSpec>(document)?;
             let (namespace, name) = (object.namespace(), object.name());
             let compiled = compile_virtual_service(namespace, name, &object.spec, &Anything);
             let mut faults = istio_faults(document, &compiled.problems);
-            for (field, rules) in [("tcp", &object.spec.tcp), ("tls", &object.spec.tls)] {
-                if !rules.is_empty() {
-                    let note = document.problem(&format!("spec.{field}"), "is not supported");
-                    faults.push((Severity::Note, note));
-                }
-            }
+            let connections = compile_connections(namespace, name, &object.spec, None, &Anything);
+            faults.extend(istio_faults(document, &connections.problems));
             judge((Any::VirtualService(object.into()), notes), faults, true)
         }
         _ => {

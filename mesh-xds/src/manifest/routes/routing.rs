@@ -8,6 +8,7 @@ use mesh_l7::istio::CompiledDestination;
 use mesh_l7::mesh::{PortProtocol, UpstreamConfig};
 use mesh_l7::route::RouteTable;
 use mesh_l7::target::ServiceTarget;
+use mesh_l7::tcp::TcpRouteTable;
 use mesh_l7::upstream::ClusterSettings;
 
 use crate::manifest::document::{Labels, ObjectKey};
@@ -24,6 +25,8 @@ pub(super) type Protocols = HashMap<(Name, Name), BTreeMap<u16, PortProtocol>>;
 pub struct Routing {
     /// Routes by service and port.
     pub table: RouteTable,
+    /// Rules for connections that are carried as bytes, by service and port.
+    pub tcp: TcpRouteTable,
     pub(super) destinations: Destinations,
     pub(super) labels: BTreeMap<Name, Arc<Labels>>,
     pub(super) protocols: Protocols,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use mesh_core::model::ServiceSpec;
-use mesh_l7::istio::{VirtualServiceSpec, compile_virtual_service};
+use mesh_l7::istio::{VirtualServiceSpec, compile_connections, compile_virtual_service};
 use mesh_l7::route::{HostMatch, HostTable};
+use mesh_l7::tcp::TcpRules;
 
 use super::hosts;
 use super::services::{AtPort, Services};
@@ -62,6 +63,9 @@ impl<'s, 'a> VirtualServices<'s, 'a> {
     /// The rules of a port.
     pub(super) fn of(&mut self, service: &ServiceSpec, port: u16) -> Option<HostTable> {
         let object = self.chosen(service)?;
+        if object.spec.http.is_empty() {
+            return None;
+        }
         let at = AtPort {
             services: self.services,
             port,
@@ -72,6 +76,21 @@ impl<'s, 'a> VirtualServices<'s, 'a> {
             self.note(object, &problem.field, &problem.problem);
         }
         Some(HostTable::of_any(compiled.rules))
+    }
+
+    /// The rules for connections to a port.
+    pub(super) fn connections(&mut self, service: &ServiceSpec, port: u16) -> Option<TcpRules> {
+        let object = self.chosen(service)?;
+        let at = AtPort {
+            services: self.services,
+            port,
+        };
+        let (namespace, name) = (object.namespace(), object.name());
+        let compiled = compile_connections(namespace, name, &object.spec, Some(port), &at);
+        for problem in &compiled.problems {
+            self.note(object, &problem.field, &problem.problem);
+        }
+        (!compiled.rules.rules().is_empty()).then_some(compiled.rules)
     }
 
     /// The oldest virtual service of the most specific host.
@@ -110,5 +129,5 @@ impl<'s, 'a> VirtualServices<'s, 'a> {
 
 fn is_for_mesh(spec: &VirtualServiceSpec) -> bool {
     let for_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|one| one == "mesh");
-    for_mesh && !spec.http.is_empty()
+    for_mesh && !(spec.http.is_empty() && spec.tcp.is_empty() && spec.tls.is_empty())
 }

@@ -1,0 +1,144 @@
+//! Istio's mesh configuration, as far as a waypoint acts on it: the `ConfigMap` `istio` of the root namespace.
+
+mod providers;
+
+use mesh_core::name::Name;
+use mesh_core::target::PathNormalization;
+use mesh_xds::manifest::{Document, GroupKind, Inventory, Kinds, ObjectKey, Problem};
+use serde::Deserialize;
+
+pub(crate) use providers::{Check, Provider, ProviderService};
+
+use providers::{ExtensionProvider, read};
+
+/// The `ConfigMap`, and its key.
+const NAME: &str = "istio";
+const KEY: &str = "mesh";
+
+/// What the mesh's configuration says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MeshConfig {
+    /// `extensionProviders` that are external authorizers.
+    pub(crate) providers: Vec<Provider>,
+    /// `pathNormalization`; Istio's default is `BASE`.
+    pub(crate) paths: Option<PathNormalization>,
+}
+
+/// Reads the mesh's configuration. Other objects of the kind are left alone.
+#[derive(Clone, Debug)]
+pub(crate) struct MeshConfigKind {
+    pub(crate) root: Name,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Written {
+    extension_providers: Vec<ExtensionProvider>,
+    path_normalization: Paths,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Paths {
+    normalization: Option<String>,
+}
+
+impl MeshConfig {
+    /// That of an inventory whose objects [`MeshConfigKind`] has checked.
+    pub(crate) fn of(inventory: &Inventory, root: &str) -> Self {
+        let kind = MeshConfigKind { root: root.into() };
+        let mut others = inventory.others.values();
+        let document = others.find(|one| kind.reads(&one.key().kind) && kind.is_ours(one.key()));
+        let parsed = document.and_then(|document| parse(text(document)?).ok());
+        parsed.unwrap_or_default().0
+    }
+}
+
+impl MeshConfigKind {
+    fn is_ours(&self, key: &ObjectKey) -> bool {
+        key.namespace == self.root && key.name == NAME
+    }
+}
+
+impl Kinds for MeshConfigKind {
+    fn reads(&self, kind: &GroupKind) -> bool {
+        *kind == GroupKind::new("", "ConfigMap")
+    }
+
+    fn check(&self, document: &Document) -> Result<Vec<Problem>, Problem> {
+        if !self.is_ours(document.key()) {
+            return Ok(Vec::new());
+        }
+        let place = format!("data.{KEY}");
+        let parsed = parse(text(document).unwrap_or_default());
+        let (_, notes) = parsed.map_err(|text| document.problem(&place, text))?;
+        let notes = notes.into_iter();
+        Ok(notes.map(|note| document.problem(&place, note)).collect())
+    }
+}
+
+fn text(document: &Document) -> Option<&str> {
+    document.root().field("data")?.field(KEY)?.text()
+}
+
+/// The configuration in a text, and what is to be said about it.
+fn parse(text: &str) -> Result<(MeshConfig, Vec<String>), String> {
+    let written: Option<Written> =
+        serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    let written = written.unwrap_or_default();
+    let paths = match written.path_normalization.normalization.as_deref() {
+        None | Some("DEFAULT") => None,
+        Some("NONE") => Some(PathNormalization::None),
+        Some("BASE") => Some(PathNormalization::Base),
+        Some("MERGE_SLASHES") => Some(PathNormalization::MergeSlashes),
+        Some("DECODE_AND_MERGE_SLASHES") => Some(PathNormalization::DecodeAndMergeSlashes),
+        Some(other) => {
+            return Err(format!(
+                "pathNormalization.normalization: `{other}`, expected NONE, BASE, MERGE_SLASHES or \
+                 DECODE_AND_MERGE_SLASHES"
+            ));
+        }
+    };
+    let parsed = read(written.extension_providers)?;
+    let providers = parsed.providers;
+    Ok((MeshConfig { providers, paths }, parsed.notes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_waypoint_acts_on_is_read_and_the_rest_left_alone() {
+        let text = "
+trustDomain: cluster.local
+pathNormalization: {normalization: MERGE_SLASHES}
+defaultConfig: {discoveryAddress: istiod:15012}
+extensionProviders:
+- name: opa
+  envoyExtAuthzGrpc: {service: opa.example.com, port: 9191}
+";
+        let (config, notes) = parse(text).unwrap();
+        assert_eq!(notes, [""; 0]);
+        assert_eq!(config.paths, Some(PathNormalization::MergeSlashes));
+        assert_eq!(config.providers.len(), 1);
+        for text in ["", "{}", "pathNormalization: {normalization: DEFAULT}"] {
+            assert_eq!(parse(text).unwrap().0.paths, None, "{text}");
+        }
+        for (text, says) in [
+            (
+                "pathNormalization: {normalization: base}",
+                "normalization: `base`",
+            ),
+            ("extensionProviders: 7", ""),
+            ("- a", ""),
+            (
+                "extensionProviders: [{name: a, envoyExtAuthzGrpc: {port: 1}}]",
+                "[0].envoyExtAuthzGrpc.service",
+            ),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}
