@@ -1,6 +1,6 @@
 //! Connecting to one next hop.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use mesh_core::baggage::Baggage;
 use mesh_core::identity::SpiffeId;
 use mesh_core::model::Workload;
 use mesh_core::resolve::{Hop, HopAddress, IpFamily, OutboundRoute};
-use tokio::time::sleep;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use super::describe::describe;
@@ -57,9 +57,13 @@ impl<R, C, L> Outbound<R, C, L> {
             let mut connector = self.connector.clone();
             let connect = async {
                 std::future::poll_fn(|cx| connector.poll_ready(cx)).await?;
-                connector.call(leg).await
+                let connecting = connector.call(leg);
+                match limit {
+                    None => connecting.await,
+                    // In a box, so that connections without a limit have no room for it.
+                    Some(limit) => Box::pin(within(limit, address, connecting)).await,
+                }
             };
-            let connect = within(limit, address, connect);
             result = unless_gone(client, request.destination, connect).await;
             match &result {
                 Err(error) if error.is_worth_another_endpoint() => {}
@@ -148,24 +152,15 @@ impl<R, C, L> Outbound<R, C, L> {
     }
 }
 
-/// Connects within a time, where there is one.
+/// Connects within a time.
 async fn within<T>(
-    limit: Option<Duration>,
+    limit: Duration,
     address: SocketAddr,
-    connect: impl Future<Output = Result<T, Error>>,
+    connecting: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let expired = async {
-        match limit {
-            None => pending().await,
-            // In a box, so that connections without a limit have no room for it.
-            Some(limit) => Box::pin(sleep(limit)).await,
-        }
-        limit.unwrap_or_default()
-    };
-    tokio::select! {
-        biased;
-        result = connect => result,
-        limit = expired => Err(Error::ConnectTimeout { address, limit }),
+    match timeout(limit, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(Error::ConnectTimeout { address, limit }),
     }
 }
 
