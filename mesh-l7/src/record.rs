@@ -97,6 +97,8 @@ pub struct Entry {
     pub flags: Flags,
     /// What the answer came of, such as `via_upstream`; Envoy's `RESPONSE_CODE_DETAILS`.
     pub detail: &'static str,
+    /// Which policy denied the request, in Envoy's words: said in place of `detail`.
+    pub denial: Option<Box<str>>,
     /// Why the last attempt failed, in words.
     pub failure: Option<Box<str>>,
     /// Why a connection was ended or refused, in words; Envoy's `CONNECTION_TERMINATION_DETAILS`.
@@ -227,6 +229,7 @@ impl Entry {
             not_retried: None,
             flags: Flags::NONE,
             detail: "",
+            denial: None,
             failure: None,
             termination: None,
             received: None,

@@ -10,6 +10,7 @@ mod claims;
 mod client_cert;
 mod config;
 mod connector;
+mod denials;
 mod embedded;
 mod explain;
 mod external;

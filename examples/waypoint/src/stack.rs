@@ -21,6 +21,7 @@ use tower_layer::Layer;
 use crate::claims::ClaimsToRoutes;
 use crate::client_cert::WithClientCert;
 use crate::connector::Connector;
+use crate::denials::NotesDenials;
 use crate::external;
 use crate::mesh::Mesh;
 use crate::security::ServiceSecurity;
@@ -35,7 +36,7 @@ type Authorizers = Watch<HashMap<Name, ExternalProvider>>;
 
 /// What serves the requests of one connection.
 pub(crate) type Requests<A = Upstream> =
-    Telemetry<WithClientCert<Custom<Authn<Authz<RequestPolicies, Routing<A>>>>>>;
+    Telemetry<WithClientCert<Custom<Authn<Authz<NotesDenials<RequestPolicies>, Routing<A>>>>>>;
 
 /// The part of the layers that all connections of a worker share.
 ///
@@ -91,8 +92,9 @@ impl<A: Clone> Stack<A> {
         policies: RequestPolicies,
         client_cert: Option<HeaderValue>,
     ) -> Requests<A> {
-        let authz = AuthzLayer::new(policies, Arc::new(NoSink));
-        let custom = authz.custom(self.authorizers.clone());
+        let custom = AuthzLayer::new(policies.clone(), Arc::new(NoSink));
+        let custom = custom.custom(self.authorizers.clone());
+        let authz = AuthzLayer::new(NotesDenials(policies), Arc::new(NoSink));
         let authz = authz.layer(self.limited.clone());
         let authn = AuthnLayer::new(
             security.tokens.watch(),

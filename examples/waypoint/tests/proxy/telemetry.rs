@@ -119,8 +119,8 @@ async fn requests_are_counted_with_istios_names_and_labels() {
     assert_eq!((&*build[0].1["component"], build[0].2), ("proxy", 1.0));
 }
 
-/// Each row is a path that something happens to, its status, flags and details (l7.md 2.1).
-const ENDS: [(&str, u64, &str, &str); 10] = [
+/// Each row is a path that something happens to, its status, flags and details (l7.md 2.1, authz.md 5.2.4).
+const ENDS: [(&str, u64, &str, &str); 11] = [
     ("/fine", 200, "-", "via_upstream"),
     ("/missing", 404, "NR", "route_not_found"),
     ("/abort", 418, "FI", "fault_filter_abort"),
@@ -146,6 +146,12 @@ const ENDS: [(&str, u64, &str, &str); 10] = [
     ),
     ("/empty", 503, "UH", "no_healthy_upstream"),
     ("/unknown", 503, "NC", "cluster_not_found"),
+    (
+        "/denied",
+        403,
+        "-",
+        "rbac_access_denied_matched_policy[ns[shop]-policy[shut]-rule[0]]",
+    ),
 ];
 
 fn objects() -> String {

@@ -148,7 +148,7 @@ impl<'a> Context<'a> {
         let entry = self.entry;
         match operator {
             Operator::ResponseCode => self.status(),
-            Operator::ResponseCodeDetails => text(entry.detail),
+            Operator::ResponseCodeDetails => text(entry.denial.as_deref().unwrap_or(entry.detail)),
             Operator::Termination => text(entry.termination.as_deref().unwrap_or_default()),
             Operator::Flags => Value::Shown(Shown::Flags(entry.flags)),
             Operator::FlagsLong => Value::Shown(Shown::FlagsLong(entry.flags)),
