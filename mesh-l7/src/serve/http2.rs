@@ -9,7 +9,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::ext::Protocol;
-use h2::server::{Connection, SendResponse};
+use h2::server::SendResponse;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use mesh_core::drain::Drain;
@@ -50,6 +50,8 @@ where
     let mut connection = connection.map_err(ServeError::Http2)?;
     let mut idle = pin!(sleep_until(far(settings.idle_timeout)));
     let mut draining = false;
+    // The client was told that the connection ends because nothing happens on it.
+    let mut told = false;
     loop {
         tokio::select! {
             biased;
@@ -59,6 +61,7 @@ where
                 Some(Err(error)) if error.is_io() && !connection.has_streams() => return Ok(()),
                 Some(Err(error)) => return Err(ServeError::Http2(error)),
                 Some(Ok((request, respond))) => {
+                    told = false;
                     idle.as_mut().reset(far(settings.idle_timeout));
                     tokio::spawn(answer(request, respond, service.clone(), arrival.clone()));
                 }
@@ -68,21 +71,21 @@ where
                 connection.graceful_shutdown();
             }
             () = drain.forced(), if draining => return Err(ServeError::Forced),
+            // The timer runs from the last request on, so that a long one may still be there when it ends.
             () = &mut idle, if !draining => {
-                end_if_idle(&mut connection);
-                idle.as_mut().reset(far(settings.idle_timeout));
+                let next = match (connection.has_streams(), told) {
+                    (true, _) => settings.idle_timeout,
+                    (false, false) => {
+                        told = true;
+                        connection.graceful_shutdown();
+                        settings.head_timeout
+                    }
+                    // A client that does not even answer that is not waited for.
+                    (false, true) => return Ok(()),
+                };
+                idle.as_mut().reset(far(next));
             }
         }
-    }
-}
-
-/// The timer runs from the last request on, so that a long one may still be there when it ends.
-fn end_if_idle<IO>(connection: &mut Connection<IO, Bytes>)
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    if !connection.has_streams() {
-        connection.graceful_shutdown();
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mesh_core::drain;
 use mesh_l7::serve::{Server, ServerSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::proxy::downstream;
@@ -70,4 +71,49 @@ async fn a_connection_on_which_nothing_comes_is_closed() {
     let (after, answer) = closed_after(b"", settings()).await;
     assert_eq!(answer, "");
     assert!((5..6).contains(&after.as_secs()), "{after:?}");
+}
+
+/// Real sockets and real time: each connection is closed, and by the server.
+#[tokio::test]
+async fn connections_of_tcp_are_closed_when_their_time_is_over() {
+    let mut settings = settings();
+    settings.head_timeout = Duration::from_millis(200);
+    settings.idle_timeout = Duration::from_millis(200);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_trigger, drain) = drain::channel();
+    let server = Server::new(settings);
+    tokio::spawn(async move {
+        while let Ok((io, _)) = listener.accept().await {
+            let (server, drain) = (server.clone(), drain.clone());
+            tokio::spawn(async move {
+                server
+                    .serve(io, downstream(), Recorder::default(), drain)
+                    .await
+            });
+        }
+    });
+    // RFC 9113 §3.4: the preface, and a SETTINGS frame without settings.
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let rows: [(&str, &[u8], &str); 6] = [
+        ("nothing", b"", ""),
+        ("half of a head", &HEAD[..20], "HTTP/1.1 408 "),
+        ("a request", HEAD, "HTTP/1.1 200 "),
+        ("half of a preface", &PREFACE[..10], ""),
+        ("a preface without settings", &PREFACE[..24], ""),
+        ("a connection of HTTP/2 without requests", PREFACE, ""),
+    ];
+    for (name, sent, answered) in rows {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(sent).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = client.read_to_end(&mut answer);
+        let closed = tokio::time::timeout(Duration::from_secs(30), closed).await;
+        assert!(closed.is_ok(), "{name}");
+        assert!(
+            answer.starts_with(answered.as_bytes()),
+            "{name}: {}",
+            answer.escape_ascii()
+        );
+    }
 }
