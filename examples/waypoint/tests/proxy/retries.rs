@@ -113,14 +113,20 @@ async fn another_instance_is_asked_than_the_one_that_failed() {
     ))
     .await;
     world.v1.fail(true);
+    let mut failed = 0;
     for _ in 0..40 {
-        assert_eq!(world.client.get(WEB, "/").await.status, 200);
+        failed += usize::from(world.client.get(WEB, "/").await.status != 200);
     }
-    // Half of them, but for chance, were first asked of the one that fails. All of those went on to the other.
-    let first = world.v1.requests();
+    // Half of them, but for chance, were first asked of the one that fails. Of those, one in 64 is drawn there five
+    // times again; without looking for another it would be every second.
+    let again = |one: &&Seen| one.attempt() == 2;
+    let (v1, v2) = (world.v1.seen("/"), world.v2.seen("/"));
+    let second = v1.iter().filter(again).count();
+    assert!(second <= 4 && second == failed, "{second} {failed}");
+    let first = v1.len() - second;
     assert!((4..=36).contains(&first), "{first}");
-    assert_eq!(world.v2.requests(), 40);
-    assert!(world.v1.seen("/").iter().all(|one| one.attempt() == 1));
+    assert_eq!(v2.len() + failed, 40);
+    assert_eq!(v2.iter().filter(again).count() + second, first);
 }
 
 fn pause(seen: &[Seen]) -> Duration {
