@@ -37,20 +37,23 @@ impl HeaderNames {
     pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidHeaderNames> {
         let pattern = |text: &str| {
             let invalid = || InvalidHeaderNames(text.to_owned());
-            // A part of a name is one itself.
+            // A part of a name is one itself. Names may have stars (RFC 9110 section 5.6.2), but no
+            // header does, and whoever writes one in the middle means a pattern.
             let part = |part: &str| {
-                let name = HeaderName::try_from(part.to_ascii_lowercase());
-                name.map(|name| name.as_str().to_owned())
-                    .map_err(|_| invalid())
+                let name = HeaderName::try_from(part).map_err(|_| invalid())?;
+                match name.as_str().contains('*') {
+                    true => Err(invalid()),
+                    false => Ok(name),
+                }
             };
+            let text_of = |name: HeaderName| name.as_str().to_owned();
             if let Some(prefix) = text.strip_suffix('*') {
-                return part(prefix).map(Pattern::Prefix);
+                return part(prefix).map(text_of).map(Pattern::Prefix);
             }
             if let Some(suffix) = text.strip_prefix('*') {
-                return part(suffix).map(Pattern::Suffix);
+                return part(suffix).map(text_of).map(Pattern::Suffix);
             }
-            let name = HeaderName::try_from(text).map_err(|_| invalid())?;
-            Ok(Pattern::Exact(name))
+            part(text).map(Pattern::Exact)
         };
         let patterns: Result<Vec<_>, _> = names.into_iter().map(pattern).collect();
         patterns.map(Self)
