@@ -4,7 +4,7 @@ use http::StatusCode;
 use mesh_core::name::Name;
 
 use super::path::{InvalidTarget, PathChange};
-use crate::matching::{Head, PathMatch};
+use crate::matching::{Head, PathMatch, split_port};
 
 /// An answer with another location.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Redirect {
     pub status: StatusCode,
     /// `http` or `https`; the request's by default.
     pub scheme: Option<Name>,
-    /// Host without port; the request's by default.
+    /// Host, without port unless [`RedirectPort::OfRequest`] leaves it as it is; the request's by default.
     pub host: Option<Name>,
     /// The port.
     pub port: RedirectPort,
@@ -33,8 +33,11 @@ pub enum RedirectPort {
     /// the request was addressed to.
     #[default]
     Derived,
-    /// Istio's way: the one that the request's host has, whatever the scheme.
+    /// Istio's way: the one that the request's host has, whatever the scheme; none where the host is
+    /// another one, or where it was the old scheme's own.
     OfRequest,
+    /// The port that the request was addressed to.
+    OfListener,
     /// The scheme's own.
     OfScheme,
     /// This one.
@@ -53,13 +56,18 @@ impl Redirect {
     ) -> Result<String, InvalidTarget> {
         let scheme = self.scheme.as_deref().unwrap_or(head.scheme);
         let host = self.host.as_deref().unwrap_or(head.host);
-        let own = if scheme == "https" { 443 } else { 80 };
+        let own_of = |scheme| if scheme == "https" { 443 } else { 80 };
+        let own = own_of(scheme);
         let port = match self.port {
             RedirectPort::Number(port) => port,
             RedirectPort::OfScheme => own,
             RedirectPort::Derived if self.scheme.is_some() => own,
-            RedirectPort::Derived => head.port,
-            RedirectPort::OfRequest => crate::matching::split_port(head.authority).1.unwrap_or(own),
+            RedirectPort::Derived | RedirectPort::OfListener => head.port,
+            RedirectPort::OfRequest if self.host.is_some() => own,
+            RedirectPort::OfRequest => split_port(head.authority)
+                .1
+                .filter(|port| scheme == head.scheme || *port != own_of(head.scheme))
+                .unwrap_or(own),
         };
         let path = match &self.path {
             Some(change) => change.apply(head.path, matched)?,
@@ -163,6 +171,45 @@ mod tests {
                 },
                 8080,
                 "https://h:8080/x",
+            ),
+            (
+                "Istio does not keep that of the old scheme",
+                Redirect {
+                    port: RedirectPort::OfRequest,
+                    ..scheme("https")
+                },
+                80,
+                "https://h/x",
+            ),
+            (
+                "Istio does not give another host the port",
+                Redirect {
+                    port: RedirectPort::OfRequest,
+                    host: Some("example.org".into()),
+                    ..plain()
+                },
+                8080,
+                "http://example.org/x",
+            ),
+            (
+                "another host may have one of its own",
+                Redirect {
+                    port: RedirectPort::OfRequest,
+                    host: Some("example.org:8443".into()),
+                    ..scheme("https")
+                },
+                8080,
+                "https://example.org:8443/x",
+            ),
+            (
+                "Istio's FROM_REQUEST_PORT",
+                Redirect {
+                    port: RedirectPort::OfListener,
+                    host: Some("example.org".into()),
+                    ..scheme("https")
+                },
+                8080,
+                "https://example.org:8080/x",
             ),
         ];
         for (name, redirect, port, location) in cases {

@@ -29,7 +29,7 @@ pub(super) fn redirect(
         (Some(port), None) => RedirectPort::Number(port),
         (None, None) => RedirectPort::OfRequest,
         (None, Some("FROM_PROTOCOL_DEFAULT")) => RedirectPort::OfScheme,
-        (None, Some("FROM_REQUEST_PORT")) => RedirectPort::OfRequest,
+        (None, Some("FROM_REQUEST_PORT")) => RedirectPort::OfListener,
         _ => {
             let problem =
                 "expected a port, or derivePort of FROM_PROTOCOL_DEFAULT or FROM_REQUEST_PORT";
