@@ -16,7 +16,7 @@ use super::text::TextMatch;
 pub struct RequestMatch {
     /// The path.
     pub path: PathMatch,
-    /// The method.
+    /// The method; any but CONNECT by default.
     pub method: Option<TextMatch>,
     /// `http` or `https`.
     pub scheme: Option<TextMatch>,
@@ -102,7 +102,7 @@ impl Polarity {
 }
 
 impl RequestMatch {
-    /// Whether a request meets all conditions.
+    /// Whether a request meets all conditions. A CONNECT meets none but those that ask for the method.
     #[must_use]
     pub fn matches(&self, head: &Head<'_>) -> bool {
         self.path.matches(head.path) && self.matches_but_path(head)
@@ -116,7 +116,10 @@ impl RequestMatch {
         };
         let authority = |test: &TextMatch| test.matches_ignoring_case(head.authority.as_bytes());
         let namespace = |name: &Name| head.source_namespace == Some(name.as_str());
-        text(&self.method, head.method)
+        // A tunnel to anywhere is for nobody who was not meant to have it.
+        let meant = || self.method.is_some() || head.method != "CONNECT";
+        meant()
+            && text(&self.method, head.method)
             && text(&self.scheme, head.scheme)
             && self.port.is_none_or(|port| port == head.port)
             && self.source_namespace.as_ref().is_none_or(namespace)
@@ -236,6 +239,35 @@ mod tests {
             let headers = headers(&lines);
             let head = Head::new("GET", "h", "/", &headers);
             assert_eq!(on_header(test, polarity).matches(&head), holds, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_is_only_for_rules_that_ask_for_it() {
+        let none = HeaderMap::new();
+        let of = |method: Option<&str>| RequestMatch {
+            method: method.map(|method| TextMatch::Exact(method.into())),
+            ..RequestMatch::default()
+        };
+        let below = RequestMatch {
+            path: PathMatch::Below("/".into()),
+            ..of(Some("CONNECT"))
+        };
+        for (name, condition, method, holds) in [
+            ("anything", of(None), "CONNECT", false),
+            ("another method", of(Some("GET")), "CONNECT", false),
+            ("the method", of(Some("CONNECT")), "CONNECT", true),
+            ("the method, any path", below, "CONNECT", true),
+            ("other methods", of(None), "OPTIONS", true),
+        ] {
+            let target = if method == "CONNECT" { "" } else { "/" };
+            let head = Head::new(method, "h:1", target, &none);
+            assert_eq!(condition.matches(&head), holds, "{name}");
+            let rules = crate::route::Rules::new([crate::route::Rule {
+                matches: vec![condition].into(),
+                ..crate::route::Rule::new("r", crate::route::Action::not_found())
+            }]);
+            assert_eq!(rules.select(&head).is_some(), holds, "{name}, as a rule");
         }
     }
 
