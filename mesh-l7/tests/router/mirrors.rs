@@ -8,6 +8,7 @@ use http::{HeaderMap, Request};
 use mesh_l7::attempt::AttemptError;
 use mesh_l7::body::{Body, BodyError};
 use mesh_l7::filter::{Mirror, Percent};
+use mesh_l7::matching::{RequestMatch, TextMatch};
 use mesh_l7::route::{RetryOn, RetryPolicy, Rule};
 use mesh_l7::target::ServiceTarget;
 
@@ -186,7 +187,15 @@ async fn streams_that_go_both_ways_are_not_copied() {
         .headers_mut()
         .insert("upgrade", "websocket".parse().unwrap());
     let connect = Request::connect("web:80").body(Body::empty()).unwrap();
-    let router = Mesh::new(mirrored(Percent::ALL)).router(&client);
+    let asks_for = |method: &str| RequestMatch {
+        method: Some(TextMatch::Exact(method.into())),
+        ..RequestMatch::default()
+    };
+    let rule = Rule {
+        matches: vec![asks_for("GET"), asks_for("CONNECT")].into(),
+        ..mirrored(Percent::ALL)
+    };
+    let router = Mesh::new(rule).router(&client);
     for request in [upgrade, connect] {
         ask(router.clone(), request).await;
     }
