@@ -53,7 +53,7 @@ pub use error::{InboundError, ResolveError};
 pub use hop::{Hop, HopAddress, IpFamily, TunnelAuthority};
 pub use hostname::outbound_hostname;
 pub use inbound::inbound;
-pub use outbound::{outbound, outbound_to, outbound_traced};
+pub use outbound::{across_networks, outbound, outbound_to, outbound_traced};
 pub use passthrough::passthrough;
 pub use route::{HostnameTarget, OutboundRequest, OutboundRoute, RouteReason};
 pub use trace::{Step, Trace};

@@ -1,5 +1,6 @@
 //! The connection that a request came on.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -21,11 +22,14 @@ pub struct Downstream {
     pub identity: Option<SpiffeId>,
     /// The client's workload; found by its address when it is not said.
     pub workload: Option<Arc<Workload>>,
+    /// Labels of the client's workload, for routes that ask for them.
+    pub labels: Option<Arc<BTreeMap<String, String>>>,
     /// What the client's proxy says about the client; for telemetry, where the workload is not known.
     pub baggage: Option<Arc<Baggage>>,
     /// Where the client connected to: the address of a service, or of a workload.
     pub destination: SocketAddr,
-    /// The service that the address belongs to; routes are looked up by it. `None` for a workload.
+    /// The service that the address belongs to; routes are looked up by it. For a workload that is addressed
+    /// itself, [`ServiceTarget::of_workload`]: it has no routes, and requests go to it.
     pub service: Option<ServiceTarget>,
 }
 
@@ -37,6 +41,7 @@ impl Downstream {
             source,
             identity: None,
             workload: None,
+            labels: None,
             baggage: None,
             destination,
             service: None,
@@ -57,6 +62,13 @@ impl Downstream {
         self
     }
 
+    /// With the labels of the client's workload.
+    #[must_use]
+    pub fn with_labels(mut self, labels: Option<Arc<BTreeMap<String, String>>>) -> Self {
+        self.labels = labels;
+        self
+    }
+
     /// With what the client's proxy says about the client.
     #[must_use]
     pub fn with_baggage(mut self, baggage: Option<Arc<Baggage>>) -> Self {
@@ -64,7 +76,7 @@ impl Downstream {
         self
     }
 
-    /// With the service that the address belongs to.
+    /// With the service or workload that the address belongs to.
     #[must_use]
     pub fn with_service(mut self, service: ServiceTarget) -> Self {
         self.service = Some(service);

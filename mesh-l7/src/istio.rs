@@ -6,8 +6,8 @@
 //! that cannot do what it says answers 500 rather than leave a part of it out.
 //!
 //! At a waypoint a virtual service applies to requests for the service's address: any authority is
-//! taken, only what is meant for gateway `mesh` counts, and rules for certain labels of the source are left
-//! out and told.
+//! taken, and only what is meant for gateway `mesh` counts. Labels of the source are those of the workload that has the
+//! client's address and identity.
 //!
 //! Source: Istio's `networking.istio.io/v1`.
 //!
@@ -43,26 +43,29 @@
 mod action;
 mod cluster;
 mod condition;
+mod delegate;
 mod destination_rule;
 mod duration;
 mod l4;
+mod locality;
 mod outlier;
 mod policies;
 mod problem;
 mod types;
 mod virtual_service;
 
+pub use delegate::NoDelegate;
 pub use destination_rule::{CompiledDestination, Subset, compile_destination_rule};
 pub use duration::{InvalidDuration, parse_duration};
 pub use l4::{CompiledConnections, compile_connections};
 pub use problem::Problem;
 pub use types::{
-    Abort, ConnectionPool, ConsistentHash, CorsPolicy, Delay, Destination, DestinationRuleSpec,
-    DirectResponse, FaultInjection, HashCookie, HeaderOperations, Headers, HttpMatch, HttpMirror,
-    HttpPool, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute, HttpRouteDestination, L4Destination,
-    L4Match, L4Route, LoadBalancer, LocalityDistribution, LocalitySettings, MaglevSettings,
-    OutlierSettings, Percent, PortNumber, PortPolicy, RegexRewrite, ResponseBody,
-    RetryBudgetSettings, RingSettings, StringMatch, SubsetSpec, TcpPool, TrafficPolicy,
-    VirtualServiceSpec, Warmup,
+    Abort, ConnectionPool, ConsistentHash, CorsPolicy, Delay, Delegate, Destination,
+    DestinationRuleSpec, DirectResponse, FaultInjection, HashCookie, HeaderOperations, Headers,
+    HttpMatch, HttpMirror, HttpPool, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute,
+    HttpRouteDestination, L4Destination, L4Match, L4Route, LoadBalancer, LocalityDistribution,
+    LocalitySettings, MaglevSettings, OutlierSettings, Percent, PortNumber, PortPolicy,
+    RegexRewrite, RegionFailover, ResponseBody, RetryBudgetSettings, RingSettings, StringMatch,
+    SubsetSpec, TcpPool, TrafficPolicy, VirtualServiceSpec, Warmup,
 };
 pub use virtual_service::{CompiledService, Destinations, compile_virtual_service};

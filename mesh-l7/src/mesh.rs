@@ -6,6 +6,7 @@
 mod config;
 mod endpoint;
 mod hosts;
+mod locality;
 mod upstreams;
 
 pub use config::{PortProtocol, UpstreamConfig};

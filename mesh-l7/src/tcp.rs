@@ -1,12 +1,14 @@
 //! Connections that are carried as bytes: which rule they meet, which host they go to, and what becomes of those
 //! that reach none.
 //!
-//! [`TcpRules`] choose a backend, by the server name of TLS where one is asked for (`read_server_name`).
+//! [`TcpRules`] choose a backend, by the two ends ([`TcpConditions`]) and the server name of TLS where one is asked for
+//! (`read_server_name`).
 //! `connect` (feature `serve`) takes a place in the upstream's circuit breaker, chooses a host, connects to it, and tries
 //! other hosts where that fails. What came of each attempt goes to the outlier detection, as for requests.
 //! Copying is left to the caller: it knows what its two sides are.
 
 mod client_hello;
+mod conditions;
 #[cfg(feature = "serve")]
 mod connect;
 #[cfg(feature = "serve")]
@@ -18,6 +20,7 @@ mod server_name;
 mod settings;
 
 pub use client_hello::{ClientHello, client_hello};
+pub use conditions::{TcpConditions, TcpHead};
 #[cfg(feature = "serve")]
 pub use connect::{Connected, Held, connect};
 #[cfg(feature = "serve")]

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,12 +13,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use mesh_core::baggage::Baggage;
 use mesh_core::forwarded;
 use mesh_core::identity::SpiffeId;
-use mesh_core::resolve::{Hop, HopAddress};
+use mesh_core::random::ThreadRandom;
+use mesh_core::resolve::{Hop, HopAddress, ResolveConfig, across_networks};
 use mesh_core::store::MeshStore;
-use mesh_hbone::Client;
 use mesh_hbone::awake::AwakeDialer;
 use mesh_hbone::client::Target;
 use mesh_hbone::proxy::{Dial, TcpDialer};
+use mesh_hbone::{Client, Tunnel};
 use mesh_l7::mesh::Endpoint;
 use tower_service::Service;
 
@@ -26,6 +28,7 @@ use crate::mesh::own;
 use crate::stream::Stream;
 
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+const NETWORK: HeaderName = HeaderName::from_static("x-forwarded-network");
 const SOURCE: HeaderName = HeaderName::from_static("x-istio-source");
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -39,6 +42,7 @@ pub(crate) struct Connector {
     identity: SpiffeId,
     settings: Arc<Settings>,
     store: Arc<MeshStore>,
+    resolve: ResolveConfig,
 }
 
 impl Connector {
@@ -49,12 +53,15 @@ impl Connector {
         settings: Arc<Settings>,
         store: Arc<MeshStore>,
     ) -> Self {
+        let mut resolve = ResolveConfig::new();
+        resolve.hbone_port = settings.listen.hbone.port();
         Self {
             dialer,
             tunnels,
             identity,
             settings,
             store,
+            resolve,
         }
     }
 
@@ -78,10 +85,51 @@ impl Connector {
                     self.tunnels.connect(target).await?,
                 )))
             }
-            Hop::DoubleHbone { .. } => {
-                Err("endpoints of other networks are not reached yet".into())
+            Hop::DoubleHbone { authority, .. } => {
+                // In a box of its own: it is large and rare, and the others are to be small.
+                let port = authority.port();
+                Ok(Stream::Tunnel(Box::new(
+                    Box::pin(self.across_networks(&endpoint, port)).await?,
+                )))
             }
         }
+    }
+
+    /// To an endpoint of another network, through an instance of its gateway that is taken by chance.
+    async fn across_networks(
+        &self,
+        endpoint: &Endpoint,
+        port: NonZeroU16,
+    ) -> Result<Tunnel, BoxError> {
+        let service = endpoint.service.as_ref();
+        let service = service.ok_or("a workload of another network, of no service")?;
+        let snapshot = self.store.snapshot();
+        let own = own(&self.settings, &snapshot).ok_or("the own workload is not known")?;
+        let (workload, wanted) = (&endpoint.workload, (service, port));
+        let random = &mut ThreadRandom;
+        let hop = across_networks(&snapshot, &self.resolve, &own, wanted, workload, random)?;
+        let Hop::DoubleHbone {
+            gateway,
+            gateway_expected,
+            authority,
+            expected,
+        } = hop
+        else {
+            return Err("no way across networks".into());
+        };
+        let to = address(&gateway).await?;
+        let authority = authority.to_string();
+        let headers = self.headers(endpoint);
+        let mut inner_headers = headers.clone();
+        if let Ok(network) = HeaderValue::try_from(own.network().as_str()) {
+            inner_headers.insert(NETWORK, network);
+        }
+        let identity = || self.identity.clone();
+        let outer = Target::new(to, authority.clone(), identity(), gateway_expected);
+        let inner = Target::new(to, authority, identity(), expected);
+        let outer = outer.with_headers(headers);
+        let inner = inner.with_headers(inner_headers);
+        Ok(self.tunnels.connect_through(outer, inner).await?)
     }
 
     /// Who connects, and for which service.
@@ -95,8 +143,9 @@ impl Connector {
         }
         let ip = own.and_then(|own| own.ips().first().copied());
         let ip = ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let host = endpoint.service.spec().hostname.as_str();
-        let forwarded = forwarded::encode(SocketAddr::new(ip, 0), Some(host));
+        let service = endpoint.service.as_ref();
+        let host = service.map(|service| service.spec().hostname.as_str());
+        let forwarded = forwarded::encode(SocketAddr::new(ip, 0), host);
         if let Ok(forwarded) = HeaderValue::try_from(forwarded) {
             headers.insert(FORWARDED, forwarded);
         }

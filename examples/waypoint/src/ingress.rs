@@ -1,5 +1,6 @@
 //! CONNECT requests that reach the waypoint: what they are for, and who serves them.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,13 +10,12 @@ use std::task::{Context, Poll};
 
 use http::HeaderMap;
 use mesh_authz::layer::{ConnectionFacts, RequestPolicies};
-use mesh_authz::{DenyReason, Undecided, Verdict};
 use mesh_core::authority::ConnectAuthority;
 use mesh_core::drain::Drain;
 use mesh_core::identity::SpiffeId;
 use mesh_core::resolve::{InboundRequest, WaypointRoute, waypoint};
-use mesh_hbone::Tunnel;
 use mesh_hbone::server::{Incoming, Refusal};
+use mesh_hbone::{Peer, Tunnel};
 use mesh_l7::downstream::Downstream;
 use mesh_l7::mesh::{PortProtocol, UpstreamConfig};
 use mesh_l7::serve::{DetectSettings, Detected, Server, detect};
@@ -25,6 +25,7 @@ use tower_service::Service;
 use crate::config::Settings;
 use crate::mesh::{Mesh, own};
 use crate::passthrough::{Arrived, Passthrough};
+use crate::permit::Permit;
 use crate::security::ServiceSecurity;
 use crate::stack::Stack;
 
@@ -42,7 +43,8 @@ pub(crate) struct Ingress {
 
 /// A request that was found out about.
 struct Found {
-    service: Arc<mesh_core::model::Service>,
+    /// `None` for a workload that is addressed itself.
+    service: Option<Arc<mesh_core::model::Service>>,
     target: ServiceTarget,
     destination: SocketAddr,
     security: Arc<ServiceSecurity>,
@@ -65,17 +67,32 @@ impl Ingress {
             .with_identity(peer.identity().clone());
         let downstream = Downstream::new(peer.addr(), found.destination)
             .with_identity(Some(peer.identity().clone()))
+            .with_labels(self.client_labels(&peer))
             .with_service(found.target.clone());
         let downstream = Arc::new(downstream);
         if found.protocol == PortProtocol::Opaque {
-            let denied = self.denied(&found, &facts);
+            let permit = self.permit(&found, &facts);
             let arrived = found.arrived(downstream);
-            return self.passthrough.answer(incoming, arrived, denied).await;
+            return self.passthrough.answer(incoming, arrived, permit).await;
         }
         let Ok(tunnel) = incoming.accept(HeaderMap::new()) else {
             return;
         };
         self.http(tunnel, found, facts, downstream).await;
+    }
+
+    /// Labels of the workload that has the client's address and identity, where routes ask for them: as they are when
+    /// the connection comes.
+    fn client_labels(&self, peer: &Peer) -> Option<Arc<BTreeMap<String, String>>> {
+        let routing = self.mesh.routing.load();
+        if !routing.wants_client_labels() {
+            return None;
+        }
+        let snapshot = self.mesh.store.snapshot();
+        let workload = snapshot.workload_at(&self.settings.network, peer.addr().ip())?;
+        let known = workload.identity().as_ref() == Some(peer.identity());
+        let labels = routing.client_labels(workload.uid()).filter(|_| known);
+        labels.cloned()
     }
 
     /// What a request is for.
@@ -99,33 +116,19 @@ impl Ingress {
             };
             (refusal, error.to_string())
         })?;
-        let (service, port) = match route {
-            WaypointRoute::Service { service, port } => (service, port.get()),
-            WaypointRoute::Workload { .. } => {
-                let text = "connections to workloads through a waypoint are not served yet";
-                return Err((Refusal::Unavailable, text.to_owned()));
+        let asked = authority.ip();
+        let found = match route {
+            WaypointRoute::Service { service, port } => {
+                let asked = asked.or_else(|| service.spec().vips.first().map(|vip| vip.ip));
+                let asked = asked.unwrap_or_else(|| peer.local_addr().ip());
+                Found::service(&self.mesh, service, SocketAddr::new(asked, port.get()))
+            }
+            WaypointRoute::Workload { port, .. } => {
+                let asked = asked.unwrap_or_else(|| peer.local_addr().ip());
+                Found::workload(&self.mesh, SocketAddr::new(asked, port.get()))
             }
         };
-        let spec = service.spec();
-        let target = ServiceTarget {
-            namespace: spec.namespace.clone(),
-            hostname: spec.hostname.clone(),
-            port,
-            subset: None,
-        };
-        let security = self.mesh.security.of(&service);
-        let security = security.map_err(|problem| (Refusal::Unavailable, problem))?;
-        let asked = authority
-            .ip()
-            .or_else(|| spec.vips.first().map(|vip| vip.ip));
-        let ip = asked.unwrap_or_else(|| peer.local_addr().ip());
-        Ok(Found {
-            protocol: self.mesh.routing.load().protocol(&target),
-            destination: SocketAddr::new(ip, port),
-            service,
-            target,
-            security,
-        })
+        found.map_err(|problem| (Refusal::Unavailable, problem))
     }
 
     async fn http(
@@ -159,9 +162,9 @@ impl Ingress {
                         .await
                 }
                 Ok(Detected::Other(io)) => {
-                    let denied = self.denied(&found, &facts);
+                    let permit = self.permit(&found, &facts);
                     let (io, arrived) = (io.into_parts(), found.arrived(downstream));
-                    return self.passthrough.go_on(io, arrived, denied).await;
+                    return self.passthrough.go_on(io, arrived, permit).await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "connection failed before its protocol was known");
@@ -176,23 +179,54 @@ impl Ingress {
         }
     }
 
-    /// What policies have against a connection that is no HTTP, in Envoy's words: what depends on requests
-    /// denies.
-    fn denied(&self, found: &Found, facts: &ConnectionFacts) -> Option<String> {
-        let index = self.mesh.security.policies.index();
-        let applies = found.security.applies.load();
-        let decision = index.decide_connection(&applies.target(), &facts.connection());
-        let rule = match decision.verdict {
-            Verdict::Allow(_) => return None,
-            Verdict::Deny(DenyReason::Explicit(rule))
-            | Verdict::Undecided(Undecided::NeedsRequest(rule)) => rule.id(),
-            Verdict::Deny(_) | Verdict::Undecided(Undecided::MissingPolicy(_)) => "none".to_owned(),
-        };
-        Some(format!("rbac_access_denied_matched_policy[{rule}]"))
+    /// What a connection that is no HTTP is under.
+    fn permit(&self, found: &Found, facts: &ConnectionFacts) -> Permit {
+        Permit::new(
+            self.mesh.security.policies.watch(),
+            found.security.applies.watch(),
+            facts.clone(),
+        )
     }
 }
 
 impl Found {
+    /// # Errors
+    /// Why the service cannot be served.
+    fn service(
+        mesh: &Mesh,
+        service: Arc<mesh_core::model::Service>,
+        destination: SocketAddr,
+    ) -> Result<Self, String> {
+        let spec = service.spec();
+        let target = ServiceTarget {
+            namespace: spec.namespace.clone(),
+            hostname: spec.hostname.clone(),
+            port: destination.port(),
+            subset: None,
+        };
+        Ok(Self {
+            protocol: mesh.routing.load().protocol(&target),
+            security: mesh.security.of(&service)?,
+            service: Some(service),
+            target,
+            destination,
+        })
+    }
+
+    /// A workload's own address: nothing says what it speaks there.
+    ///
+    /// # Errors
+    /// Why workloads cannot be served.
+    fn workload(mesh: &Mesh, destination: SocketAddr) -> Result<Self, String> {
+        Ok(Self {
+            protocol: PortProtocol::Detect,
+            security: mesh.security.of_workloads()?,
+            service: None,
+            target: ServiceTarget::of_workload(destination),
+            destination,
+        })
+    }
+
     fn arrived(self, downstream: Arc<Downstream>) -> Arrived {
         Arrived {
             downstream,

@@ -20,6 +20,7 @@ mod limits;
 mod mesh;
 mod mesh_config;
 mod passthrough;
+mod permit;
 mod pod_labels;
 mod security;
 mod sources;

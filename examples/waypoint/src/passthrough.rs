@@ -18,13 +18,14 @@ use mesh_l7::mesh::{Endpoint, MeshUpstreams};
 use mesh_l7::record::Flags;
 use mesh_l7::route::BackendTarget;
 use mesh_l7::tcp::{
-    ConnectSettings, Held, NotConnected, Reason, TcpRules, connect, read_server_name,
+    ConnectSettings, Held, NotConnected, Reason, TcpHead, TcpRules, connect, read_server_name,
 };
 use mesh_l7::upstream::{Upstream, Upstreams};
 use mesh_xds::manifest::Routing;
 use tokio::io::AsyncWriteExt;
 
 use crate::connector::Connector;
+use crate::permit::Permit;
 use crate::stream::Stream;
 
 pub(crate) use arrived::{Arrived, Told};
@@ -49,15 +50,10 @@ struct Open {
 }
 
 impl Passthrough {
-    /// Connects, answers, and carries. `denied` is what policies have against it.
-    pub(crate) async fn answer(
-        &self,
-        incoming: Incoming,
-        mut arrived: Arrived,
-        denied: Option<String>,
-    ) {
+    /// Connects, answers, and carries, as long as it is permitted.
+    pub(crate) async fn answer(&self, incoming: Incoming, mut arrived: Arrived, permit: Permit) {
         let mut report = Report::new(&self.told, &arrived);
-        if let Some(denied) = denied {
+        if let Some(denied) = permit.denied() {
             report.denied(denied);
             return incoming.refuse(Refusal::Unauthorized);
         }
@@ -67,7 +63,8 @@ impl Passthrough {
             let Ok(tunnel) = incoming.accept(HeaderMap::new()) else {
                 return report.ended(Outcome::Reset, Flags::CLIENT_GONE, None);
             };
-            return self.routed(BytesMut::new(), tunnel, arrived, report).await;
+            let first = BytesMut::new();
+            return self.routed((first, tunnel), arrived, report, permit).await;
         }
         if let Err(failed) = choose(rules.as_deref(), None, &mut arrived) {
             report.unrouted(failed);
@@ -77,32 +74,27 @@ impl Passthrough {
             return incoming.refuse(Refusal::Unavailable);
         };
         match incoming.accept(HeaderMap::new()) {
-            Ok(tunnel) => open.carry(tunnel, &BytesMut::new(), report).await,
+            Ok(tunnel) => open.carry((&[], tunnel), report, permit).await,
             Err(_) => report.ended(Outcome::Reset, Flags::CLIENT_GONE, None),
         }
     }
 
     /// Carries a tunnel that was answered, of which these bytes have been read.
-    pub(crate) async fn go_on(
-        &self,
-        (first, tunnel): (BytesMut, Tunnel),
-        arrived: Arrived,
-        denied: Option<String>,
-    ) {
+    pub(crate) async fn go_on(&self, read: (BytesMut, Tunnel), arrived: Arrived, permit: Permit) {
         let report = Report::new(&self.told, &arrived);
-        match denied {
+        match permit.denied() {
             Some(denied) => report.denied(denied),
-            None => self.routed(first, tunnel, arrived, report).await,
+            None => self.routed(read, arrived, report, permit).await,
         }
     }
 
     /// Reads the server name where rules want it. The tunnel is reset where there is no host.
     async fn routed(
         &self,
-        mut first: BytesMut,
-        mut tunnel: Tunnel,
+        (mut first, mut tunnel): (BytesMut, Tunnel),
         mut arrived: Arrived,
         mut report: Report,
+        permit: Permit,
     ) {
         let rules = self.routing.load().tcp.of(&arrived.target).cloned();
         let mut name = None;
@@ -118,7 +110,7 @@ impl Passthrough {
             return report.unrouted(failed);
         }
         if let Some(open) = self.open(&arrived, &mut report).await {
-            open.carry(tunnel, &first, report).await;
+            open.carry((&first, tunnel), report, permit).await;
         }
     }
 
@@ -160,7 +152,14 @@ fn choose(
     arrived: &mut Arrived,
 ) -> Result<(), Unrouted> {
     let Some(rules) = rules else { return Ok(()) };
-    let rule = rules.select(server_name).ok_or(Unrouted::NoRule)?;
+    let downstream = &arrived.downstream;
+    let identity = downstream.identity.as_ref();
+    let mut head = TcpHead::of_server_name(server_name);
+    head.source = Some(downstream.source.ip());
+    head.destination = Some(downstream.destination.ip());
+    head.source_namespace = identity.map(|identity| identity.namespace().as_str());
+    head.source_labels = downstream.labels.as_deref();
+    let rule = rules.select(&head).ok_or(Unrouted::NoRule)?;
     let backend = rule.backends.draw(&mut ThreadRandom);
     match backend.map(|backend| &backend.target) {
         Some(BackendTarget::Service(target)) => {
@@ -178,13 +177,22 @@ fn limits(upstream: &Upstream<Endpoint>) -> Limits {
 }
 
 impl Open {
-    async fn carry(mut self, tunnel: Tunnel, first: &[u8], mut report: Report) {
+    async fn carry(mut self, (first, tunnel): (&[u8], Tunnel), mut report: Report, permit: Permit) {
+        let mut withdrawal = permit.clone().follow();
+        // Policies may have changed while the host was connected to.
+        if let Some(denied) = permit.denied() {
+            return report.withdrawn(&denied);
+        }
         report.counts_first(first.len());
         if let Err(error) = self.stream.write_all(first).await {
             return report.ended(Outcome::Reset, Flags::UPSTREAM_CLOSED, Some(&error));
         }
         let copied = copied(tunnel, self.stream, report.meter());
-        let ended = self.limits.hold(copied, report.meter()).await;
+        let ended = tokio::select! {
+            biased;
+            denied = withdrawal.told() => return report.withdrawn(&denied),
+            ended = self.limits.hold(copied, report.meter()) => ended,
+        };
         match ended {
             Ok(Ok(())) => report.ended(Outcome::Completed, Flags::NONE, None),
             Ok(Err(error)) => {

@@ -1,6 +1,6 @@
 //! What policies and tokens ask for at each service.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mesh_authz::jwt::{Authenticator, JwksStore, JwtRule, Profile};
@@ -31,21 +31,25 @@ pub(crate) struct Security {
     state: Mutex<State>,
 }
 
+/// Namespace and host name of a service.
+type ServedKey = (Name, Name);
+
 #[derive(Default)]
 struct State {
     inventory: Arc<Inventory>,
-    services: HashMap<(Name, Name), Arc<ServiceSecurity>>,
+    /// `None` is what workloads have that are addressed themselves.
+    services: HashMap<Option<ServedKey>, Arc<ServiceSecurity>>,
 }
 
-/// What applies to one service, kept up to date.
+/// What applies to one service, or to workloads that are addressed themselves; kept up to date.
 #[derive(Debug)]
 pub(crate) struct ServiceSecurity {
     /// The policies that apply.
     pub(crate) applies: Publisher<AppliesTo>,
     /// How tokens are verified.
     pub(crate) tokens: Publisher<Authenticator>,
-    namespace: Name,
-    name: Name,
+    /// Namespace and name of the service.
+    served: Option<(Name, Name)>,
 }
 
 impl Security {
@@ -61,14 +65,20 @@ impl Security {
         }
     }
 
-    /// Takes over the policies of an inventory.
+    /// Takes over the policies of an inventory. Those that are gone stay in the store until the next change: nobody
+    /// names them any more, but whoever has just been told what applies to a service may still look for them.
     pub(crate) fn take(&self, inventory: &Arc<Inventory>) {
-        let policies = inventory.authorization_policies.iter();
-        let specs = policies.map(|policy| self.own.expand(policy.policy.clone()));
+        let mut state = self.state.lock();
+        let now = inventory.authorization_policies.iter();
+        let keys: HashSet<Name> = now.clone().map(|policy| policy.policy.key()).collect();
+        let before = state.inventory.authorization_policies.iter();
+        let gone = before.filter(|policy| !keys.contains(&policy.policy.key()));
+        let specs = now
+            .chain(gone)
+            .map(|policy| self.own.expand(policy.policy.clone()));
         for rejected in self.policies.replace_all(specs.collect()).rejected {
             tracing::error!(%rejected, "policy cannot be enforced: its services deny everything");
         }
-        let mut state = self.state.lock();
         state.inventory = inventory.clone();
         if !self.labels(inventory).contains_key(GATEWAY_LABEL) {
             // Nothing would seem to be attached any more.
@@ -99,6 +109,24 @@ impl Security {
     pub(crate) fn of(&self, service: &Service) -> Result<Arc<ServiceSecurity>, String> {
         let spec = service.spec();
         let key = (spec.namespace.clone(), spec.hostname.clone());
+        let served = (spec.namespace.clone(), spec.name.clone());
+        self.known(Some(key), Some(served))
+    }
+
+    /// What applies to workloads behind this waypoint that are addressed themselves: what is attached to the waypoint.
+    /// Policies that select the workloads are enforced by their own proxies.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub(crate) fn of_workloads(&self) -> Result<Arc<ServiceSecurity>, String> {
+        self.known(None, None)
+    }
+
+    fn known(
+        &self,
+        key: Option<ServedKey>,
+        served: Option<(Name, Name)>,
+    ) -> Result<Arc<ServiceSecurity>, String> {
         let mut state = self.state.lock();
         if let Some(known) = state.services.get(&key) {
             return Ok(known.clone());
@@ -116,8 +144,7 @@ impl Security {
                     .map_err(|error| error.to_string())?,
             )
             .0,
-            namespace: spec.namespace.clone(),
-            name: spec.name.clone(),
+            served,
         };
         new.applies = watch::channel(self.applies(&state.inventory, &new)).0;
         new.tokens = watch::channel(self.tokens(&state.inventory, &new)?).0;
@@ -165,11 +192,17 @@ impl Security {
         ask: impl FnOnce(&Subject<'_>) -> R,
     ) -> R {
         let labels = self.labels(inventory);
-        let served = [ServiceKind::Service, ServiceKind::ServiceEntry].map(|kind| Served {
-            kind,
-            namespace: &service.namespace,
-            name: &service.name,
-        });
+        let kinds = [ServiceKind::Service, ServiceKind::ServiceEntry];
+        let served: Vec<Served<'_>> = match &service.served {
+            None => Vec::new(),
+            Some((namespace, name)) => kinds
+                .map(|kind| Served {
+                    kind,
+                    namespace,
+                    name,
+                })
+                .into(),
+        };
         ask(&Subject::new(&self.workload.namespace, &labels).waypoint(&served))
     }
 

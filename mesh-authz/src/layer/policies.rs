@@ -102,7 +102,9 @@ impl RequestPolicies {
     /// The present policies.
     pub(super) fn prepared(&self) -> Arc<Prepared> {
         let shared = &self.shared;
-        let (index, applies) = (shared.index.load(), shared.applies.load());
+        // What applies first: policies come before they are named.
+        let applies = shared.applies.load();
+        let index = shared.index.load();
         let prepared = shared.prepared.load();
         if Arc::ptr_eq(&prepared.index, &index) && Arc::ptr_eq(&prepared.applies, &applies) {
             return prepared;

@@ -1,6 +1,6 @@
 //! Resolution of connections that leave a local workload.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -111,6 +111,39 @@ pub fn outbound_to(
         trace: &mut Untraced,
     };
     resolution.run()
+}
+
+/// The next hop to an endpoint of another network, for those who choose endpoints of services by themselves: HBONE to what
+/// the network's gateway chooses for the service, inside of HBONE to the gateway. Of several instances of the
+/// gateway one is taken by chance.
+///
+/// `port` is that of the service, which the gateway is asked for by name.
+///
+/// # Errors
+/// [`ResolveError`] when there is no gateway, or nothing says who may be behind it.
+pub fn across_networks(
+    snapshot: &MeshSnapshot,
+    config: &ResolveConfig,
+    source: &Workload,
+    (service, port): (&Arc<Service>, NonZeroU16),
+    endpoint: &Arc<Workload>,
+    random: &mut dyn Random,
+) -> Result<Hop, ResolveError> {
+    let ip = source.ips().first().copied();
+    let ip = ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let request = OutboundRequest::new(ip, SocketAddr::new(ip, port.get()));
+    let mut resolution = Resolution {
+        snapshot,
+        config,
+        source,
+        request: &request,
+        chosen: None,
+        random,
+        trace: &mut Untraced,
+    };
+    let behind = (endpoint, Some(service));
+    let route = resolution.across_networks(service, behind, RouteReason::ServiceEndpoint)?;
+    Ok(route.hop)
 }
 
 /// What all steps of one decision share.

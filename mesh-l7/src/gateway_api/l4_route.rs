@@ -1,7 +1,7 @@
 //! `TCPRoute` and `TLSRoute`.
 
 use crate::route::{HostMatch, Origin};
-use crate::tcp::TcpRule;
+use crate::tcp::{TcpConditions, TcpRule};
 
 use super::backends::resolved;
 use super::references::{From, References};
@@ -96,6 +96,7 @@ fn rule(
             rule: 0,
         },
         server_names: Vec::new(),
+        conditions: TcpConditions::default(),
         backends,
     };
     CompiledL4 {

@@ -9,6 +9,7 @@ use crate::route::{HashCookie, HashInput};
 use crate::upstream::{ClusterSettings, Passthrough};
 
 use super::duration::parse_duration;
+use super::locality::locality;
 use super::outlier::outlier;
 use super::policies::limit;
 use super::problem::Problem;
@@ -39,7 +40,13 @@ impl<'a> Blocks<'a> {
     pub(super) fn settings(self, field: &str, problems: &mut Vec<Problem>) -> ClusterSettings {
         let mut out = ClusterSettings::default();
         if let Some(spec) = self.load_balancer {
-            load_balancer(spec, &format!("{field}.loadBalancer"), &mut out, problems);
+            let field = format!("{field}.loadBalancer");
+            load_balancer(spec, &field, &mut out, problems);
+            if let Some(spec) = &spec.locality_lb_setting {
+                let outlier = self.outlier_detection.is_some();
+                let field = format!("{field}.localityLbSetting");
+                out.locality = locality(spec, outlier, &field, problems);
+            }
         }
         if let Some(spec) = self.connection_pool {
             connection_pool(spec, &format!("{field}.connectionPool"), &mut out, problems);
@@ -97,17 +104,6 @@ fn load_balancer(
     }
     if let Some(hash) = &spec.consistent_hash {
         consistent_hash(hash, &format!("{field}.consistentHash"), out, problems);
-    }
-    if let Some(locality) = &spec.locality_lb_setting {
-        let wanted = !locality.distribute.is_empty()
-            || !locality.failover.is_empty()
-            || !locality.failover_priority.is_empty();
-        if wanted && locality.enabled != Some(false) {
-            problems.push(Problem::note(
-                format!("{field}.localityLbSetting"),
-                "is not supported yet",
-            ));
-        }
     }
     let duration = spec
         .warmup

@@ -28,6 +28,7 @@ pub(super) fn condition(
         source_namespace: Some(spec.source_namespace.as_str())
             .filter(|name| !name.is_empty())
             .map(Into::into),
+        source_labels: spec.source_labels.clone(),
         ..RequestMatch::default()
     };
     if let Some(uri) = &spec.uri {

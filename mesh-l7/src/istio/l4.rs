@@ -1,7 +1,11 @@
 //! `tcp` and `tls` of a `VirtualService`.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use crate::route::{Backend, BackendTarget, Backends, HostMatch, Origin};
-use crate::tcp::{TcpRule, TcpRules};
+use crate::tcp::{TcpConditions, TcpRule, TcpRules};
 
 use super::problem::Problem;
 use super::types::{L4Destination, L4Match, VirtualServiceSpec};
@@ -45,13 +49,13 @@ pub fn compile_connections(
         let tcp = (0_u32..).zip(&spec.tcp).map(|one| ("tcp", one));
         for (list, (at, route)) in tls.chain(tcp) {
             let field = format!("spec.{list}[{at}]");
-            let (server_names, backends) =
+            let (alternatives, backends) =
                 match compiler.matches(&route.matches, list == "tls", &field) {
                     Met::Never => continue,
-                    Met::Unknown => (Vec::new(), Backends::default()),
-                    Met::By(names) => (names, compiler.backends(&route.route, &field)),
+                    Met::Unknown => (vec![Alternative::default()], Backends::default()),
+                    Met::By(met) => (met, compiler.backends(&route.route, &field)),
                 };
-            rules.push(TcpRule {
+            rules.extend(alternatives.into_iter().map(|one| TcpRule {
                 name: format!("{namespace}/{name}.{list}[{at}]").into(),
                 origin: Origin {
                     kind: "VirtualService",
@@ -59,9 +63,10 @@ pub fn compile_connections(
                     name: name.into(),
                     rule: at,
                 },
-                server_names,
-                backends,
-            });
+                server_names: one.server_names,
+                conditions: one.conditions,
+                backends: backends.clone(),
+            }));
         }
     }
     CompiledConnections {
@@ -76,8 +81,15 @@ enum Met {
     Never,
     /// Something is wrong with its conditions.
     Unknown,
-    /// Those with one of these server names; all when there is none.
-    By(Vec<HostMatch>),
+    /// Those that meet one of these.
+    By(Vec<Alternative>),
+}
+
+/// Connections with one of these server names, all when there is none, for which the conditions hold.
+#[derive(Default)]
+struct Alternative {
+    server_names: Vec<HostMatch>,
+    conditions: TcpConditions,
 }
 
 struct Compiler<'a> {
@@ -90,51 +102,84 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn matches(&mut self, matches: &[L4Match], tls: bool, field: &str) -> Met {
         let before = self.problems.len();
-        let mut names = Vec::new();
-        let mut met = matches.is_empty() && !tls;
-        if matches.is_empty() && tls {
-            self.wrong(field, "match", "expected sniHosts");
+        let mut met = Vec::new();
+        if matches.is_empty() {
+            match tls {
+                true => self.wrong(field, "match", "expected sniHosts"),
+                false => met.push(Alternative::default()),
+            }
         }
         for (at, one) in matches.iter().enumerate() {
             let field = format!("{field}.match[{at}]");
-            let unknown = [
-                (!one.destination_subnets.is_empty(), "destinationSubnets"),
-                (!one.source_subnet.is_empty(), "sourceSubnet"),
-            ];
-            for (_, name) in unknown.iter().filter(|(said, _)| *said) {
-                self.wrong(&field, name, "is not supported");
-            }
+            let conditions = self.conditions(one, &field);
             let elsewhere =
                 !one.gateways.is_empty() && !one.gateways.iter().any(|gateway| gateway == "mesh");
-            // Labels and namespaces of clients are not known at a waypoint, as Istio has it.
-            let of_clients = !one.source_labels.is_empty() || !one.source_namespace.is_empty();
             let other_port = self
                 .port
                 .is_some_and(|port| one.port.is_some_and(|of| of != port));
-            if elsewhere || of_clients || other_port {
+            if elsewhere || other_port {
                 continue;
             }
             if tls && one.sni_hosts.is_empty() {
                 self.wrong(&field, "sniHosts", "missing, expected host names");
             }
+            let mut server_names = Vec::new();
             for (place, host) in one.sni_hosts.iter().enumerate() {
                 match HostMatch::parse(host) {
-                    Ok(host) => names.push(host),
+                    Ok(host) => server_names.push(host),
                     Err(_) => {
                         let text = format!("expected a host name, got `{host}`");
                         self.wrong(&field, &format!("sniHosts[{place}]"), &text);
                     }
                 }
             }
-            met = true;
+            met.push(Alternative {
+                server_names,
+                conditions,
+            });
         }
         if self.problems.len() > before {
             return Met::Unknown;
         }
-        match met {
-            true => Met::By(names),
-            false => Met::Never,
+        match met.is_empty() {
+            true => Met::Never,
+            false => Met::By(met),
         }
+    }
+
+    /// What is asked of the two ends.
+    fn conditions(&mut self, spec: &L4Match, field: &str) -> TcpConditions {
+        let mut destinations = Vec::new();
+        for (at, text) in spec.destination_subnets.iter().enumerate() {
+            let place = format!("destinationSubnets[{at}]");
+            destinations.extend(self.network(text, field, &place));
+        }
+        let source = spec.source_subnet.as_str();
+        let source = match source.is_empty() {
+            true => None,
+            false => self.network(source, field, "sourceSubnet"),
+        };
+        TcpConditions {
+            destinations,
+            sources: source.into_iter().collect(),
+            source_namespace: Some(spec.source_namespace.as_str())
+                .filter(|name| !name.is_empty())
+                .map(Into::into),
+            source_labels: spec.source_labels.clone(),
+        }
+    }
+
+    /// An address stands for itself.
+    fn network(&mut self, text: &str, field: &str, below: &str) -> Option<IpNet> {
+        let address = text
+            .parse()
+            .map(|ip: IpAddr| IpNet::from(ip.to_canonical()));
+        let network = address.ok().or_else(|| text.parse().ok());
+        if network.is_none() {
+            let text = format!("expected an address or a network, got `{text}`");
+            self.wrong(field, below, &text);
+        }
+        network
     }
 
     fn wrong(&mut self, field: &str, below: &str, text: &str) {

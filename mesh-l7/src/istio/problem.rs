@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mesh_core::name::Name;
+
 use crate::severity::Severity;
 
 /// Something that is wrong with a field.
@@ -15,6 +17,8 @@ pub struct Problem {
     pub problem: String,
     /// What it means for the object.
     pub severity: Severity,
+    /// Namespace and name of the delegate that the field is of; `None` for the object itself.
+    pub delegate: Option<(Name, Name)>,
 }
 
 impl Problem {
@@ -23,6 +27,7 @@ impl Problem {
             field: field.to_string(),
             problem: problem.to_string(),
             severity: Severity::Wrong,
+            delegate: None,
         }
     }
 

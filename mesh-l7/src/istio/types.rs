@@ -62,7 +62,7 @@ pub struct HttpRoute {
     pub route: Vec<HttpRouteDestination>,
     pub redirect: Option<HttpRedirect>,
     pub direct_response: Option<DirectResponse>,
-    pub delegate: Option<Value>,
+    pub delegate: Option<Delegate>,
     pub rewrite: Option<HttpRewrite>,
     pub timeout: Option<String>,
     pub retries: Option<HttpRetry>,
@@ -73,6 +73,14 @@ pub struct HttpRoute {
     pub mirrors: Vec<HttpMirror>,
     pub cors_policy: Option<CorsPolicy>,
     pub headers: Option<Headers>,
+}
+
+/// `Delegate`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Delegate {
+    pub name: String,
+    pub namespace: String,
 }
 
 /// `StringMatch`.
@@ -351,9 +359,17 @@ pub struct MaglevSettings {
 #[serde(rename_all = "camelCase", default)]
 pub struct LocalitySettings {
     pub distribute: Vec<LocalityDistribution>,
-    pub failover: Vec<Value>,
+    pub failover: Vec<RegionFailover>,
     pub failover_priority: Vec<String>,
     pub enabled: Option<bool>,
+}
+
+/// `LocalityLoadBalancerSetting.Failover`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RegionFailover {
+    pub from: String,
+    pub to: String,
 }
 
 /// `LocalityLoadBalancerSetting.Distribute`.

@@ -1,5 +1,7 @@
 //! `VirtualService`.
 
+mod delegated;
+
 use http::StatusCode;
 
 use crate::filter::{Mirror, Percent, Rewrite};
@@ -12,6 +14,7 @@ use crate::target::ServiceTarget;
 
 use super::action::{redirect, respond, rewrite};
 use super::condition::condition;
+use super::delegate::NoDelegate;
 use super::policies::{cors, edits, fault, limit, percent, retry};
 use super::problem::Problem;
 use super::types::{Destination, HttpRoute, HttpRouteDestination, VirtualServiceSpec};
@@ -30,6 +33,20 @@ pub trait Destinations {
         port: Option<u16>,
         subset: Option<&str>,
     ) -> Result<ServiceTarget, InvalidBackend>;
+
+    /// The virtual service of a name that others delegate to, for one of the namespace `from`.
+    ///
+    /// # Errors
+    /// [`NoDelegate`] when there is none; by default there never is one.
+    fn delegate(
+        &self,
+        from: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<&VirtualServiceSpec, NoDelegate> {
+        let _ = (from, namespace, name);
+        Err(NoDelegate::NotFound)
+    }
 }
 
 /// A virtual service, compiled.
@@ -45,7 +62,8 @@ pub struct CompiledService {
 /// Makes rules of a `VirtualService`.
 ///
 /// A rule whose conditions are wrong answers 500 to all requests that reach it: what it was meant for is
-/// not known, and a later rule must not take it.
+/// not known, and a later rule must not take it. One whose delegate is not there answers 500 to the requests that meet
+/// it. Rules of a delegate whose conditions cannot hold together with those of the rule are left out.
 #[must_use]
 pub fn compile_virtual_service(
     namespace: &str,
@@ -69,7 +87,10 @@ pub fn compile_virtual_service(
             name: name.into(),
             rule: at,
         };
-        rules.extend(compiler.rule(route, origin, &format!("spec.http[{at}]")));
+        match &route.delegate {
+            Some(delegate) => compiler.delegated(route, delegate, &origin, &mut rules),
+            None => rules.extend(compiler.rule(route, origin, &format!("spec.http[{at}]"))),
+        }
     }
     CompiledService {
         rules: Rules::new(rules),
@@ -174,13 +195,6 @@ impl Compiler<'_> {
         let mut matches = Vec::new();
         for (at, spec) in route.matches.iter().enumerate() {
             let field = format!("{field}.match[{at}]");
-            if !spec.source_labels.is_empty() {
-                let problem = "is left out: labels of the source are not known at a waypoint";
-                self.problems
-                    .push(Problem::note(format!("{field}.sourceLabels"), problem));
-                // Known to be left out: it breaks nothing else.
-                continue;
-            }
             let mut one = condition(spec, &field, &mut self.problems);
             if let Some(one) = &mut one
                 && one.path == PathMatch::Any
@@ -274,10 +288,8 @@ impl Compiler<'_> {
             return None;
         }
         if route.delegate.is_some() {
-            problems.push(Problem::new(
-                format!("{field}.delegate"),
-                "is not supported",
-            ));
+            let problem = "a delegate cannot delegate itself";
+            problems.push(Problem::new(format!("{field}.delegate"), problem));
             return None;
         }
         if let Some(spec) = &route.redirect {

@@ -1,6 +1,7 @@
 //! What a route is chosen by.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use http::HeaderMap;
@@ -31,6 +32,8 @@ pub struct Head<'a> {
     pub claims: Option<&'a dyn Claims>,
     /// Namespace of the workload that the request comes from, as its certificate says.
     pub source_namespace: Option<&'a str>,
+    /// Labels of the workload that the request comes from.
+    pub source_labels: Option<&'a BTreeMap<String, String>>,
 }
 
 /// Claims of a token that has been verified. What a client sends unverified is never asked.
@@ -65,6 +68,7 @@ impl<'a> Head<'a> {
             headers,
             claims: None,
             source_namespace: None,
+            source_labels: None,
         }
     }
 

@@ -25,6 +25,7 @@ impl<'a> Head<'a> {
             head.port = service.unwrap_or_else(|| downstream.destination.port());
             let source = downstream.identity.as_ref();
             head.source_namespace = source.map(|identity| identity.namespace().as_str());
+            head.source_labels = downstream.labels.as_deref();
         }
         let claims = parts.extensions.get::<Arc<dyn Claims>>();
         head.claims = claims.map(|claims| &**claims as &dyn Claims);

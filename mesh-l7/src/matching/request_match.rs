@@ -1,11 +1,14 @@
 //! The conditions of a rule.
 
+use std::collections::BTreeMap;
+
 use http::HeaderName;
 use mesh_core::name::Name;
 
 use super::head::Head;
 use super::path::PathMatch;
 use super::text::TextMatch;
+use crate::labels::has_labels;
 
 /// Conditions on a request, of which all must hold. The default holds always.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +35,8 @@ pub struct RequestMatch {
     pub claims: Vec<ClaimMatch>,
     /// Namespace of the workload that the request comes from.
     pub source_namespace: Option<Name>,
+    /// Labels that the workload has which the request comes from.
+    pub source_labels: BTreeMap<String, String>,
 }
 
 /// What a test must say.
@@ -123,6 +128,7 @@ impl RequestMatch {
             && text(&self.scheme, head.scheme)
             && self.port.is_none_or(|port| port == head.port)
             && self.source_namespace.as_ref().is_none_or(namespace)
+            && has_labels(head.source_labels, &self.source_labels)
             && self.authority.as_ref().is_none_or(authority)
             && self.headers.iter().all(|header| header.matches(head))
             && self.query.iter().all(|query| query.matches(head))

@@ -16,11 +16,14 @@ use parking_lot::Mutex;
 
 use super::config::UpstreamConfig;
 use super::endpoint::Endpoint;
-use super::hosts::View;
+use super::hosts::{Arranged, View};
 use crate::target::ServiceTarget;
 use crate::upstream::{Upstream, Upstreams};
 
 type All = HashMap<ServiceTarget, Arc<Upstream<Endpoint>>>;
+
+/// Ports of workloads that are remembered, as clients may ask for any; with more of them all are forgotten at once.
+const MOST_WORKLOADS: usize = 1024;
 
 /// The services of a mesh as upstreams, by a [`MeshSnapshot`] and an [`UpstreamConfig`].
 ///
@@ -29,8 +32,10 @@ type All = HashMap<ServiceTarget, Arc<Upstream<Endpoint>>>;
 /// limits and ejections hold for the whole process.
 ///
 /// Hosts are the endpoints that a node proxy would choose from: healthy ones, unless the service wants all;
-/// with the service's routing preferences as priorities, seen from the proxy's own place. Endpoints of other
-/// networks are left out.
+/// with their localities or the service's routing preferences as priorities
+/// ([`LocalityPreference`](crate::upstream::LocalityPreference)), seen from the proxy's own place. Endpoints of other
+/// networks are reached by their network's gateway; those that have none are left out. A workload that is addressed itself ([`ServiceTarget::of_workload`]) is an upstream of one
+/// host, whether it is ready or not.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -92,8 +97,8 @@ impl MeshUpstreams {
         let after: All = before
             .iter()
             .filter_map(|(target, old)| {
-                let hosts = view.hosts(target)?;
-                Some((target.clone(), renewed(old, hosts, &view, now)))
+                let arranged = view.of(target)?;
+                Some((target.clone(), renewed(old, arranged, &view, now)))
             })
             .collect();
         let same = |(target, old): (&ServiceTarget, &Arc<_>)| {
@@ -127,8 +132,7 @@ impl MeshUpstreams {
         if let Some(made) = before.get(target) {
             return Some(made.clone());
         }
-        let hosts = view.hosts(target)?;
-        let settings = view.config.settings(target);
+        let Arranged { hosts, settings } = view.of(target)?;
         let balancing = settings.balancing.clone();
         let now = Instant::now();
         let upstream = Arc::new(Upstream {
@@ -139,6 +143,10 @@ impl MeshUpstreams {
             settings,
         });
         let mut after = All::clone(&before);
+        let of_workload = |(known, _): &(&ServiceTarget, _)| !known.is_service();
+        if !target.is_service() && after.iter().filter(of_workload).count() >= MOST_WORKLOADS {
+            after.retain(|known, _| known.is_service());
+        }
         after.insert(target.clone(), upstream.clone());
         self.all.publish(after);
         Some(upstream)
@@ -148,11 +156,10 @@ impl MeshUpstreams {
 /// An upstream with what is new; itself where nothing is.
 fn renewed(
     old: &Arc<Upstream<Endpoint>>,
-    hosts: Vec<HostSpec<Endpoint>>,
+    Arranged { hosts, settings }: Arranged,
     view: &View,
     now: Instant,
 ) -> Arc<Upstream<Endpoint>> {
-    let settings = view.config.settings(&old.target);
     let protocol = view.config.protocol(&old.target).upstream();
     let before = old.cluster.hosts();
     let mut known: Vec<&HostSpec<Endpoint>> =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mesh_core::name::Name;
 
+use super::conditions::{TcpConditions, TcpHead};
 use crate::route::{Backends, HostMatch, Origin};
 use crate::target::ServiceTarget;
 
@@ -21,6 +22,8 @@ pub struct TcpRule {
     pub origin: Origin,
     /// Server names of TLS, of which one must match. Empty for every connection, of TLS or not.
     pub server_names: Vec<HostMatch>,
+    /// What else must hold.
+    pub conditions: TcpConditions,
     /// Where connections go. Header edits of a backend mean nothing.
     pub backends: Backends,
 }
@@ -52,32 +55,35 @@ impl TcpRules {
         self.0.iter().any(|rule| !rule.server_names.is_empty())
     }
 
-    /// The rule for a connection with this server name; `None` when it meets none, and is to be closed.
+    /// The rule for a connection; `None` when it meets none, and is to be closed.
     ///
     /// ```
     /// use mesh_l7::route::{Backends, HostMatch, Origin};
-    /// use mesh_l7::tcp::{TcpRule, TcpRules};
+    /// use mesh_l7::tcp::{TcpConditions, TcpHead, TcpRule, TcpRules};
     ///
     /// let rule = |host: &str| TcpRule {
     ///     name: host.into(),
     ///     origin: Origin { kind: "TLSRoute", namespace: "shop".into(), name: host.into(), rule: 0 },
     ///     server_names: vec![HostMatch::parse(host).expect("it is a host")],
+    ///     conditions: TcpConditions::default(),
     ///     backends: Backends::default(),
     /// };
     /// let rules = TcpRules::new([rule("db.example.com"), rule("*.example.com")]);
-    /// assert_eq!(rules.select(Some("DB.example.com")).map(|rule| &*rule.name), Some("db.example.com"));
-    /// assert_eq!(rules.select(Some("a.example.com")).map(|rule| &*rule.name), Some("*.example.com"));
-    /// assert!(rules.select(Some("example.com")).is_none() && rules.select(None).is_none());
+    /// let name_of = |server_name| Some(&*rules.select(&TcpHead::of_server_name(server_name))?.name);
+    /// assert_eq!(name_of(Some("DB.example.com")), Some("db.example.com"));
+    /// assert_eq!(name_of(Some("a.example.com")), Some("*.example.com"));
+    /// assert_eq!((name_of(Some("example.com")), name_of(None)), (None, None));
     /// ```
     #[must_use]
-    pub fn select(&self, server_name: Option<&str>) -> Option<&TcpRule> {
-        let name = server_name.map(str::to_ascii_lowercase);
+    pub fn select(&self, head: &TcpHead<'_>) -> Option<&TcpRule> {
+        let name = head.server_name.map(str::to_ascii_lowercase);
         self.0.iter().find(|rule| {
             let mut names = rule.server_names.iter();
-            rule.server_names.is_empty()
+            let named = rule.server_names.is_empty()
                 || name
                     .as_deref()
-                    .is_some_and(|name| names.any(|host| host.matches(name)))
+                    .is_some_and(|name| names.any(|host| host.matches(name)));
+            named && rule.conditions.hold(head)
         })
     }
 }

@@ -168,7 +168,9 @@ impl Observer for Shared {
         let look_up = |at: Option<IpAddr>| self.workloads.as_ref()?.workload(at?);
         let source = source.or_else(|| look_up(downstream.map(|from| from.source.ip())));
         if entry.destination.is_none() {
-            entry.destination = look_up(entry.host.as_deref().and_then(address));
+            let asked = || downstream?.service.as_ref()?.workload();
+            let host = entry.host.as_deref().and_then(address);
+            entry.destination = look_up(host.or_else(asked));
         }
         entry.source = source;
         self.sink.complete(entry);

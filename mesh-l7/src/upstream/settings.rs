@@ -5,6 +5,7 @@ use std::time::Duration;
 use mesh_core::lb::Balancing;
 use mesh_core::limits::BreakerSettings;
 
+use super::locality::LocalityPreference;
 use crate::route::HashInput;
 
 /// How one upstream is used.
@@ -27,6 +28,9 @@ pub struct ClusterSettings {
     pub max_requests_per_connection: u32,
     /// Whether connections are left where they were going: no balancing.
     pub passthrough: Passthrough,
+    /// Where hosts are preferred. Whoever knows where hosts are makes priorities and
+    /// [`Balancing::localities`] of it.
+    pub locality: LocalityPreference,
 }
 
 /// What requests are placed by, where hosts are chosen by a hash.

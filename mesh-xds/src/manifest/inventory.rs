@@ -102,7 +102,7 @@ impl<T> Table<T> {
     }
 
     /// All objects, by namespace and name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<T>> + Clone {
         self.0.values()
     }
 

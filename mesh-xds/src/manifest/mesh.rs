@@ -13,6 +13,7 @@ mod balancing;
 mod draft;
 mod entries;
 mod names;
+mod networks;
 mod options;
 mod pods;
 mod services;
@@ -170,6 +171,7 @@ impl<'a> Builder<'a> {
             let key = Name::from(format!("{}/{}", draft.spec.namespace, draft.spec.hostname));
             self.mesh.services.insert(key, draft.spec);
         }
+        networks::name_remote_peers(&mut self.mesh, self.options, &self.network);
         self.mesh.waypoints = self.waypoints.addresses();
         self.mesh
     }

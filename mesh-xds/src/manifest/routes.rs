@@ -114,6 +114,7 @@ pub fn build(
         destinations,
         labels: mesh.labels.clone(),
         protocols,
+        by_labels: virtual_services::ask_for_labels(inventory),
         notes,
     }
 }

@@ -19,6 +19,7 @@ pub(crate) struct Told {
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     pub(crate) downstream: Arc<Downstream>,
-    pub(crate) service: Arc<Service>,
+    /// `None` for a workload that is addressed itself.
+    pub(crate) service: Option<Arc<Service>>,
     pub(crate) target: ServiceTarget,
 }

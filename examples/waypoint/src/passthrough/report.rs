@@ -63,7 +63,7 @@ impl Report {
         connection.source = source.clone();
         connection.source_baggage = downstream.baggage.clone();
         connection.source_identity = downstream.identity.clone();
-        connection.service = Some(arrived.service.clone());
+        connection.service = arrived.service.clone();
         let mut entry = Entry::new(Instant::now());
         entry.downstream = Some(downstream.clone());
         entry.target = Some(arrived.target.clone());
@@ -127,6 +127,12 @@ impl Report {
     pub(super) fn denied(mut self, reason: String) {
         self.entry.termination = Some(reason.into());
         self.finish(Outcome::PolicyDenied, Flags::NONE, None);
+    }
+
+    /// Policies do not allow it any more, for this reason.
+    pub(super) fn withdrawn(mut self, reason: &str) {
+        self.entry.termination = Some(format!("policy_change:{reason}").into());
+        self.finish(Outcome::PolicyRevoked, Flags::NONE, None);
     }
 
     pub(super) fn stopped(mut self, stopped: Stopped) {

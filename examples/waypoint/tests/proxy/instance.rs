@@ -1,6 +1,6 @@
 //! An instance behind a node proxy: HBONE that ends here.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use mesh_core::tls::TlsContext;
@@ -26,29 +26,47 @@ impl Instance {
         let address = world.fourth();
         let application = Application::start("far", address).await;
         let first = First::default();
-        let identity = "spiffe://cluster.local/ns/shop/sa/far".parse().unwrap();
-        let tls = Arc::new(TlsContext::with_default_provider().unwrap());
-        let layer = ServerLayer::builder(identity, world.certificates(), tls);
-        let layer = layer.build().unwrap();
-        let listener = TcpListener::bind((address, 15008)).await.unwrap();
-        let carry = Carry {
-            to: SocketAddr::from((address, PORT)),
-            first: first.clone(),
-        };
-        tokio::spawn(async move {
-            while let Ok((stream, peer)) = listener.accept().await {
-                let local = stream.local_addr().unwrap();
-                let accepted = Accepted {
-                    io: stream,
-                    peer,
-                    local,
-                };
-                let mut server = layer.layer(carry.clone());
-                tokio::spawn(async move { server.call(accepted).await });
-            }
-        });
+        let to = SocketAddr::from((address, PORT));
+        serve(world, address, "shop/far", to, first.clone()).await;
         Self { application, first }
     }
+}
+
+/// The gateway of another network at the fifth address: it passes bytes on to the node proxy of [`Instance`].
+pub(crate) struct Gateway {
+    pub(crate) first: First,
+}
+
+impl Gateway {
+    pub(crate) async fn start(world: &World) -> Self {
+        let first = First::default();
+        let to = SocketAddr::from((world.fourth(), 15008));
+        serve(world, world.at(5), "shop/east", to, first.clone()).await;
+        Self { first }
+    }
+}
+
+/// Takes HBONE at an address, as an account of a namespace, and carries all of it to one place.
+async fn serve(world: &World, address: Ipv4Addr, account: &str, to: SocketAddr, first: First) {
+    let (namespace, name) = account.split_once('/').unwrap();
+    let identity = format!("spiffe://cluster.local/ns/{namespace}/sa/{name}");
+    let tls = Arc::new(TlsContext::with_default_provider().unwrap());
+    let layer = ServerLayer::builder(identity.parse().unwrap(), world.certificates(), tls);
+    let layer = layer.build().unwrap();
+    let listener = TcpListener::bind((address, 15008)).await.unwrap();
+    let carry = Carry { to, first };
+    tokio::spawn(async move {
+        while let Ok((stream, peer)) = listener.accept().await {
+            let local = stream.local_addr().unwrap();
+            let accepted = Accepted {
+                io: stream,
+                peer,
+                local,
+            };
+            let mut server = layer.layer(carry.clone());
+            tokio::spawn(async move { server.call(accepted).await });
+        }
+    });
 }
 
 /// Carries what is asked for to the application.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::route::HashInput;
-use crate::upstream::Passthrough;
+use crate::upstream::{LabelPreference, LocalityPattern, LocalityPreference, Passthrough};
 
 fn compile(spec: Value) -> CompiledDestination {
     compile_destination_rule(&serde_json::from_value(spec).unwrap())
@@ -208,4 +208,89 @@ fn what_is_wrong_is_told_with_its_field() {
         fields(&twins),
         ["spec.subsets[1].name", "spec.subsets[2].name"]
     );
+}
+
+/// Source: Istio's reference of `LocalityLoadBalancerSetting`, and what its validation refuses.
+#[test]
+fn localities_have_shares_or_an_order() {
+    let of = |spec: Value, outlier: bool| {
+        let mut whole = json!({"loadBalancer": {"localityLbSetting": spec}});
+        if outlier {
+            whole["outlierDetection"] = json!({});
+        }
+        policy(whole)
+    };
+    let field = "spec.trafficPolicy.loadBalancer.localityLbSetting";
+    let at = |below: &str| format!("{field}{below}");
+    let shares = json!({"distribute": [{"from": "eu/1/*", "to": {"eu/1/*": 80, "us": 20}}]});
+    let LocalityPreference::Shares(entries) = of(shares, false).settings.locality else {
+        panic!("shares");
+    };
+    let pattern = |text| LocalityPattern::parse(text).unwrap();
+    assert_eq!(entries[0].from, pattern("eu/1"));
+    assert_eq!(
+        entries[0].to,
+        [(pattern("eu/1/*"), 80), (pattern("us"), 20)]
+    );
+    let order = json!({"failover": [{"from": "eu", "to": "us"}], "failoverPriority": ["zone", "version=v1"]});
+    let LocalityPreference::Failover(failover) = of(order.clone(), true).settings.locality else {
+        panic!("an order");
+    };
+    assert_eq!(failover.regions, [("eu".into(), "us".into())]);
+    let labels = [("zone", None), ("version", Some("v1"))].map(|(name, value)| LabelPreference {
+        name: name.into(),
+        value: value.map(Into::into),
+    });
+    assert_eq!(failover.labels, labels);
+    assert_eq!(
+        policy(json!({})).settings.locality,
+        LocalityPreference::Unsaid
+    );
+    let off = of(
+        json!({"enabled": false, "failover": [{"from": "eu", "to": "us"}]}),
+        true,
+    );
+    assert_eq!(off.settings.locality, LocalityPreference::Ignored);
+    let wrong = [
+        ("nothing fails over", order, false, vec![at("")]),
+        (
+            "sum",
+            json!({"distribute": [{"from": "eu", "to": {"eu": 80}}]}),
+            false,
+            vec![at(".distribute[0].to")],
+        ),
+        (
+            "no place",
+            json!({"distribute": [{"from": "/1", "to": {"eu": 100}}]}),
+            false,
+            vec![at(".distribute[0].from")],
+        ),
+        (
+            "both",
+            json!({"distribute": [{"from": "eu", "to": {"eu": 100}}], "failover": [{"from": "eu", "to": "us"}]}),
+            true,
+            vec![at("")],
+        ),
+        (
+            "a zone",
+            json!({"failover": [{"from": "eu/1", "to": "us"}]}),
+            true,
+            vec![at(".failover[0].from")],
+        ),
+        (
+            "itself",
+            json!({"failover": [{"from": "eu", "to": "eu"}]}),
+            true,
+            vec![at(".failover[0]")],
+        ),
+        (
+            "a value alone",
+            json!({"failoverPriority": ["=v1"]}),
+            true,
+            vec![at(".failoverPriority[0]")],
+        ),
+    ];
+    for (name, spec, outlier, expected) in wrong {
+        assert_eq!(fields(&of(spec, outlier)), expected, "{name}");
+    }
 }

@@ -155,10 +155,9 @@ fn the_first_rule_that_matches_counts() {
 }
 
 #[test]
-fn what_is_for_other_gateways_or_labels_is_left_out() {
+fn what_is_for_other_gateways_is_left_out() {
     let compiled = compile(json!([
         to("gateway", json!([{"gateways": ["ingress"]}])),
-        to("labels", json!([{"sourceLabels": {"app": "x"}}])),
         to(
             "both",
             json!([{"gateways": ["ingress"]}, {"gateways": ["mesh"], "uri": {"exact": "/a"}}])
@@ -172,7 +171,7 @@ fn what_is_for_other_gateways_or_labels_is_left_out() {
         .collect();
     assert_eq!(names, ["both"]);
     assert_eq!(compiled.rules.rules()[0].matches.len(), 1);
-    assert_eq!(fields(&compiled), ["spec.http[1].match[0].sourceLabels"]);
+    assert_eq!(fields(&compiled), [""; 0]);
     let spec = json!({"gateways": ["ingress"], "http": [to("a", json!([]))]});
     let spec = serde_json::from_value(spec).unwrap();
     assert!(
@@ -412,15 +411,224 @@ fn faults_and_mirrors_have_shares() {
 }
 
 #[test]
-fn an_alternative_that_is_left_out_leaves_the_others() {
-    let route = to(
-        "two",
-        json!([{"sourceLabels": {"app": "x"}}, {"uri": {"exact": "/a"}}]),
+fn clients_are_told_apart_by_the_labels_of_their_workloads() {
+    let compiled = compile(json!([
+        to(
+            "x",
+            json!([{"sourceLabels": {"app": "x", "tier": "a"}}, {"uri": {"exact": "/all"}}])
+        ),
+        to("others", json!([])),
+    ]));
+    assert_eq!(fields(&compiled), [""; 0]);
+    let labels = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (all, some) = (
+        labels(&[("app", "x"), ("tier", "a"), ("more", "")]),
+        labels(&[("app", "x")]),
     );
-    let compiled = compile(json!([route]));
-    let rule = &compiled.rules.rules()[0];
-    assert_eq!(rule.matches.len(), 1);
-    assert!(matches!(rule.action, Action::Forward(_)));
-    let severities: Vec<_> = compiled.problems.iter().map(|one| one.severity).collect();
-    assert_eq!(severities, [Severity::Note]);
+    let cases = [
+        (Some(&all), "/", "x"),
+        (Some(&some), "/", "others"),
+        (None, "/", "others"),
+        (None, "/all", "x"),
+    ];
+    let headers = HeaderMap::new();
+    for (labels, path, expected) in cases {
+        let mut head = Head::new("GET", "any", path, &headers);
+        head.source_labels = labels;
+        let matched = compiled.rules.select(&head).unwrap();
+        assert_eq!(matched.rule.name.as_str(), expected, "{labels:?} {path}");
+    }
+}
+
+/// Virtual services by namespace and name, and the services of [`World`].
+struct Delegates(Vec<(&'static str, &'static str, VirtualServiceSpec)>);
+
+impl Destinations for Delegates {
+    fn destination(
+        &self,
+        namespace: &str,
+        host: &str,
+        port: Option<u16>,
+        subset: Option<&str>,
+    ) -> Result<ServiceTarget, InvalidBackend> {
+        World.destination(namespace, host, port, subset)
+    }
+
+    fn delegate(
+        &self,
+        from: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<&VirtualServiceSpec, NoDelegate> {
+        assert_eq!(from, "shop");
+        let mut all = self.0.iter();
+        let found = all.find(|(of, known, _)| (*of, *known) == (namespace, name));
+        found.map(|(_, _, spec)| spec).ok_or(NoDelegate::NotFound)
+    }
+}
+
+fn delegating(http: Value, delegates: &[(&'static str, &'static str, Value)]) -> CompiledService {
+    let delegates = delegates.iter().map(|(namespace, name, http)| {
+        let spec = serde_json::from_value(json!({ "http": http })).unwrap();
+        (*namespace, *name, spec)
+    });
+    let delegates = Delegates(delegates.collect());
+    let spec = serde_json::from_value(json!({"hosts": ["v"], "http": http})).unwrap();
+    compile_virtual_service("shop", "root", &spec, &delegates)
+}
+
+/// Istio's reference, `HTTPRoute.delegate`: the example of productpage and reviews.
+#[test]
+fn the_rules_of_a_delegate_take_the_place_of_the_rule() {
+    let delegate = |name: &str, namespace: &str| json!({"name": name, "namespace": namespace});
+    let compiled = delegating(
+        json!([
+            {"name": "product", "match": [{"uri": {"prefix": "/productpage"}}], "delegate": delegate("productpage", "nsA"), "timeout": "5s"},
+            {"match": [{"uri": {"prefix": "/reviews"}}], "delegate": delegate("reviews", "")},
+            {"route": [{"destination": {"host": "v"}}]},
+        ]),
+        &[
+            (
+                "nsA",
+                "productpage",
+                json!([
+                    {"name": "v1", "match": [{"uri": {"prefix": "/productpage/v1/"}}], "route": [{"destination": {"host": "v1"}}], "timeout": "1s"},
+                    {"route": [{"destination": {"host": "v2"}}]},
+                ]),
+            ),
+            (
+                "shop",
+                "reviews",
+                json!([{"route": [{"destination": {"host": "v3"}}]}]),
+            ),
+        ],
+    );
+    assert_eq!(fields(&compiled), [""; 0]);
+    let headers = HeaderMap::new();
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    // Path; name and origin of the rule, where it leads to, and its timeout.
+    let cases = [
+        (
+            "/productpage/v1/a",
+            "product-v1",
+            "nsA/productpage[0]",
+            "nsA/v1",
+            seconds(1),
+        ),
+        (
+            "/productpage/v2/a",
+            "product",
+            "nsA/productpage[1]",
+            "nsA/v2",
+            seconds(5),
+        ),
+        (
+            "/reviews",
+            "shop/reviews[0]",
+            "shop/reviews[0]",
+            "shop/v3",
+            None,
+        ),
+        ("/else", "shop/root[2]", "shop/root[2]", "shop/v", None),
+    ];
+    for (path, name, origin, to, timeout) in cases {
+        let head = Head::new("GET", "any", path, &headers);
+        let rule = compiled.rules.select(&head).unwrap().rule;
+        assert_eq!(rule.name.as_str(), name, "{path}");
+        assert_eq!(
+            rule.origin.to_string(),
+            format!("VirtualService {origin}"),
+            "{path}"
+        );
+        assert_eq!(rule.timeouts.request, timeout, "{path}");
+        let Action::Forward(backends) = &rule.action else {
+            panic!("{path}: {:?}", rule.action);
+        };
+        let BackendTarget::Service(target) = &backends.entries()[0].target else {
+            panic!("{path}");
+        };
+        assert_eq!(
+            format!("{}/{}", target.namespace, target.hostname),
+            to,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_delegate_is_told_at_both_and_lets_nobody_by() {
+    let root = |delegate: Value| json!([{"match": [{"uri": {"prefix": "/a"}}], "delegate": delegate}, {"route": [{"destination": {"host": "v"}}]}]);
+    // The delegate's rules; the status of /a and the fields that are told, of the delegate's with its name.
+    let cases = [
+        ("not there", None, 500, vec!["spec.http[0].delegate"]),
+        (
+            "a conflict",
+            Some(
+                json!([{"match": [{"uri": {"prefix": "/b"}}], "directResponse": {"status": 201}}, {"directResponse": {"status": 202}}]),
+            ),
+            202,
+            vec!["shop/child spec.http[0]", "spec.http[0].delegate"],
+        ),
+        (
+            "it delegates itself",
+            Some(json!([{"delegate": {"name": "other"}}])),
+            500,
+            vec!["shop/child spec.http[0].delegate"],
+        ),
+        (
+            "a wrong rule",
+            Some(
+                json!([{"match": [{"uri": {"prefix": "/a"}, "method": {"regex": "("}}], "directResponse": {"status": 201}}]),
+            ),
+            500,
+            vec!["shop/child spec.http[0].match[0].method.regex"],
+        ),
+    ];
+    for (name, child, status, told) in cases {
+        let delegates: Vec<_> = child
+            .map(|http| ("shop", "child", http))
+            .into_iter()
+            .collect();
+        let compiled = delegating(root(json!({"name": "child"})), &delegates);
+        let headers = HeaderMap::new();
+        let head = Head::new("GET", "any", "/a", &headers);
+        let rule = compiled.rules.select(&head).unwrap().rule;
+        let Action::Respond(response) = &rule.action else {
+            panic!("{name}: {:?}", rule.action);
+        };
+        assert_eq!(response.status.as_u16(), status, "{name}");
+        let fields: Vec<String> = compiled
+            .problems
+            .iter()
+            .map(|problem| match &problem.delegate {
+                Some((namespace, name)) => format!("{namespace}/{name} {}", problem.field),
+                None => problem.field.clone(),
+            })
+            .collect();
+        assert_eq!(fields, told, "{name}");
+    }
+    let wrong = delegating(
+        json!([{"match": [{"uri": {"regex": "("}}], "delegate": {"name": "child"}}]),
+        &[(
+            "shop",
+            "child",
+            json!([{"directResponse": {"status": 202}}]),
+        )],
+    );
+    assert_eq!(fields(&wrong), ["spec.http[0].match[0].uri.regex"]);
+    assert_eq!(wrong.rules.rules().len(), 1, "it answers 500 to all");
+    let both = delegating(
+        json!([{"delegate": {"name": "child"}, "route": [{"destination": {"host": "v"}}]}]),
+        &[(
+            "shop",
+            "child",
+            json!([{"directResponse": {"status": 202}}]),
+        )],
+    );
+    assert_eq!(fields(&both), ["spec.http[0]"]);
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use mesh_core::lb::{Algorithm, Pick};
 use mesh_core::model::{
-    LoadBalancing, LoadBalancingMode, Locality, NamespacedHostname, NetworkAddress, RoutingScope,
-    ServiceSpec, TunnelProtocol, WorkloadSpec, WorkloadStatus,
+    GatewayAddress, GatewayDestination, LoadBalancing, LoadBalancingMode, Locality,
+    NamespacedHostname, NetworkAddress, RoutingScope, ServiceSpec, TunnelProtocol, WorkloadSpec,
+    WorkloadStatus,
 };
-use mesh_core::resolve::Hop;
+use mesh_core::resolve::{Hop, HopAddress};
 use mesh_core::store::{Batch, MeshStore, Update};
 
 use super::*;
@@ -262,4 +263,88 @@ fn an_upstream_whose_service_is_gone_is_gone() {
     upstreams.update(store.snapshot(), Arc::new(Config::default()), own());
     assert!(upstreams.upstream(&target).is_none());
     assert!(upstreams.known().is_empty());
+}
+
+/// node-proxy.md 1.11: HBONE inside of HBONE, asked for by the service's name and port.
+#[test]
+fn an_endpoint_of_another_network_is_reached_by_its_gateway() {
+    let mut gateway = pod("gateway", 7);
+    (gateway.network, gateway.services) = ("other".into(), Vec::new());
+    let reference = |last: u8| GatewayAddress {
+        destination: GatewayDestination::Address(NetworkAddress::new(
+            "other",
+            [10, 0, 0, last].into(),
+        )),
+        hbone_mtls_port: 15008,
+    };
+    let remote = |name: &str, last: u8, via: Option<u8>| {
+        let mut spec = pod(name, last);
+        spec.network = "other".into();
+        spec.network_gateway = via.map(reference);
+        spec.capacity = 3;
+        spec
+    };
+    let mut service = web();
+    service.subject_alt_names = vec!["spiffe://cluster.local/ns/shop/sa/web".parse().unwrap()];
+    let pods = vec![
+        pod("one", 1),
+        gateway,
+        remote("there", 1, Some(7)),
+        remote("no way", 2, None),
+        remote("no gateway", 3, Some(8)),
+    ];
+    let upstreams_of = |service| upstreams(&store(pods.clone(), service), Config::default());
+    let all = upstreams_of(service);
+    assert_eq!(keys(&all, &target(80, None)), ["10.0.0.1:8080", "there:80"]);
+    let upstream = all.upstream(&target(80, None)).unwrap();
+    let hosts = upstream.cluster.hosts();
+    let there = hosts
+        .hosts()
+        .iter()
+        .find(|host| &*host.spec().key == "there:80");
+    let there = there.unwrap().spec();
+    assert_eq!(there.weight, 3);
+    let Hop::DoubleHbone {
+        gateway,
+        authority,
+        expected,
+        ..
+    } = &there.target.hop
+    else {
+        panic!("{:?}", there.target.hop);
+    };
+    assert_eq!(*gateway, HopAddress::Ip(([10, 0, 0, 7], 15008).into()));
+    assert_eq!(authority.to_string(), "web.shop.svc:80");
+    assert!(expected.contains(&"spiffe://cluster.local/ns/shop/sa/web".parse().unwrap()));
+    // Nothing says who is behind the gateway.
+    assert_eq!(
+        keys(&upstreams_of(web()), &target(80, None)),
+        ["10.0.0.1:8080"]
+    );
+}
+
+#[test]
+fn a_workload_that_is_addressed_itself_is_one_host_and_few_are_remembered() {
+    let mut sick = pod("sick", 2);
+    sick.status = WorkloadStatus::Unhealthy;
+    let store = store(vec![pod("one", 1), sick], web());
+    let upstreams = upstreams(&store, Config::default());
+    let at = |last: u8, port| ServiceTarget::of_workload(([10, 0, 0, last], port).into());
+    assert_eq!(keys(&upstreams, &at(1, 9000)), ["10.0.0.1:9000"]);
+    assert_eq!(keys(&upstreams, &at(2, 9000)), ["10.0.0.2:9000"]);
+    assert!(
+        upstreams.upstream(&at(3, 9000)).is_none(),
+        "nobody is there"
+    );
+    assert!(upstreams.upstream(&at(1, 0)).is_none());
+    let service = upstreams.upstream(&target(80, None)).unwrap();
+    for port in 1..=5000 {
+        assert!(upstreams.upstream(&at(1, port)).is_some());
+        assert!(upstreams.known().len() <= MOST_WORKLOADS + 1);
+    }
+    let same = upstreams.upstream(&target(80, None)).unwrap();
+    assert!(
+        Arc::ptr_eq(&service, &same),
+        "services are not forgotten for it"
+    );
 }

@@ -271,6 +271,7 @@ impl<'a> Context<'a> {
                 .target
                 .as_ref()
                 .or_else(|| service(entry.downstream.as_deref()))
+                .filter(|target| target.is_service())
                 .map(|target| &target.hostname),
         };
         name.map_or(Value::Absent, |name| text(name))
@@ -337,7 +338,8 @@ impl fmt::Display for Shown<'_> {
             Self::FlagsLong(flags) => flags.long().fmt(f),
             Self::Identity(identity) => identity.fmt(f),
             Self::Hex(number, width) => write!(f, "{number:0width$x}"),
-            // As Istio names what is behind a waypoint.
+            // As Istio names what workloads are reached by, and services behind a waypoint.
+            Self::Cluster(target, _) if !target.is_service() => f.write_str("encap"),
             Self::Cluster(target, protocol) => {
                 write!(f, "inbound-vip|{}|{protocol}", target.port)?;
                 if let Some(subset) = &target.subset {

@@ -112,14 +112,16 @@ impl OwnedKey {
     }
 }
 
-/// Where the request was to go: the service that was chosen, else the one that the client connected to.
+/// Where the request was to go: the service that was chosen, else the one that the client connected to. None for a
+/// workload that is addressed itself.
 fn service<'a>(
     entry: &'a Entry,
     downstream: Option<&'a Downstream>,
 ) -> Option<(&'a Name, &'a Name)> {
     let of = |target: &'a ServiceTarget| (&target.namespace, &target.hostname);
     let addressed = || downstream?.service.as_ref().map(of);
-    entry.target.as_ref().map(of).or_else(addressed)
+    let (namespace, hostname) = entry.target.as_ref().map(of).or_else(addressed)?;
+    (!namespace.is_empty()).then_some((namespace, hostname))
 }
 
 fn place<T>(value: Option<&Arc<T>>) -> Option<*const T> {

@@ -6,6 +6,8 @@ use mesh_core::model::{
     NetworkMode, PortMap, RoutingScope, ServiceSpec, TunnelProtocol, Visibility, WorkloadSpec,
     WorkloadStatus, WorkloadType,
 };
+use mesh_core::resolve::{Hop, HopAddress, OutboundRequest, ResolveConfig, outbound};
+use mesh_core::store::MeshStore;
 
 use super::{Mesh, MeshOptions, build};
 use crate::manifest::Catalog;
@@ -636,6 +638,112 @@ fn waypoints_are_attached_by_labels() {
     }
 }
 
+/// Where a node proxy sends connections of `client`: the reason, the hop and what is asked for there.
+fn way(mesh: &Mesh, to: &str) -> String {
+    let store = MeshStore::new();
+    let workloads = mesh.workloads.values().cloned().collect();
+    store.replace_all(workloads, mesh.services.values().cloned().collect());
+    let snapshot = store.snapshot();
+    let source = snapshot.workload("Kubernetes//Pod/clients/client").unwrap();
+    let request = OutboundRequest::new(source.ips()[0], to.parse().unwrap());
+    let config = ResolveConfig::new();
+    let route = outbound(&snapshot, &config, source, &request, &mut || 0);
+    match route {
+        Err(error) => format!("error: {error}"),
+        Ok(route) => {
+            let hop = match &route.hop {
+                Hop::Hbone { to, authority, .. } => {
+                    let HopAddress::Ip(to) = to else {
+                        panic!("{to:?}")
+                    };
+                    format!("{to} for {}", authority.at(to.ip()))
+                }
+                Hop::Tcp { to } => format!("{to:?}"),
+                other => format!("{other:?}"),
+            };
+            format!("{:?} {hop}", route.reason)
+        }
+    }
+}
+
+/// Source: Istio, "Configure waypoint proxies": traffic for workloads goes through the waypoint of workloads, traffic
+/// for services through that of services, and neither through the other's.
+#[test]
+fn node_proxies_send_connections_to_workloads_through_their_waypoint() {
+    let objects = "
+apiVersion: v1
+kind: Pod
+metadata: {name: client, namespace: clients}
+spec: {serviceAccountName: client}
+status: {podIP: 10.0.0.8}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: waypoint-1, namespace: shop, labels: {gateway.networking.k8s.io/gateway-name: waypoint, gateway.istio.io/managed: istio.io-mesh-controller}}
+spec: {serviceAccountName: waypoint}
+status: {podIP: 10.0.0.9}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: waypoint, namespace: shop, labels: {gateway.istio.io/managed: istio.io-mesh-controller}}
+spec: {clusterIP: 10.96.0.7, selector: {gateway.networking.k8s.io/gateway-name: waypoint}, ports: [{port: 15008}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s, namespace: shop}
+spec: {clusterIP: 10.96.0.1, selector: {app: a}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: a, namespace: shop, labels: {app: a}, annotations: {ambient.istio.io/redirection: enabled}}
+spec: {serviceAccountName: a}
+status: {podIP: 10.0.0.1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: b, namespace: shop, labels: {istio.io/use-waypoint: none}, annotations: {ambient.istio.io/redirection: enabled}}
+spec: {serviceAccountName: b}
+status: {podIP: 10.0.0.2}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: vm, namespace: shop, annotations: {ambient.istio.io/redirection: enabled}}
+spec: {address: 10.0.0.3, serviceAccount: vm}
+";
+    let through = |kind: &str, to: &str| format!("{kind} 10.0.0.9:15008 for {to}");
+    let direct = |to: &str| format!("Workload {} for {to}", to.replace("8080", "15008"));
+    let service = |to: &str| through("ServiceWaypoint", to);
+    let workload = |to: &str| through("WorkloadWaypoint", to);
+    let endpoint = "ServiceEndpoint 10.0.0.1:15008 for 10.0.0.1:8080".to_owned();
+    let (vip, a, b, vm) = (
+        "10.96.0.1:80",
+        "10.0.0.1:8080",
+        "10.0.0.2:8080",
+        "10.0.0.3:8080",
+    );
+    let cases = [
+        ("service", vip, service(vip)),
+        ("service", a, direct(a)),
+        ("service", vm, direct(vm)),
+        ("workload", vip, endpoint.clone()),
+        ("workload", a, workload(a)),
+        ("workload", b, direct(b)),
+        ("workload", vm, workload(vm)),
+        ("all", vip, service(vip)),
+        ("all", a, workload(a)),
+        ("all", b, direct(b)),
+        ("none", vip, endpoint),
+        ("none", a, direct(a)),
+    ];
+    for (traffic, to, expected) in cases {
+        let text = WAYPOINT.replace("FOR", traffic).replace("FROM", "Same");
+        let (gateway, rest) = text.split_once("---").unwrap();
+        let (_, namespaces) = rest.split_once("---").unwrap();
+        let mesh = mesh(&format!("{gateway}---{namespaces}{objects}"));
+        assert_eq!(way(&mesh, to), expected, "waypoint for {traffic}, {to}");
+    }
+}
+
 #[test]
 fn a_waypoint_is_where_its_gateway_says() {
     let status = "status: {addresses: [{type: Hostname, value: w.example.org}]}\n---\n";
@@ -848,6 +956,54 @@ spec:
         panic!("expected an address");
     };
     assert_eq!(address.to_string(), "net2/192.0.2.9");
+}
+
+/// node-proxy.md 1.11: behind a gateway may be whoever is an endpoint there, and nobody else.
+#[test]
+fn services_of_several_networks_name_who_is_in_the_others() {
+    let text = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: far, namespace: istio-system, labels: {topology.istio.io/network: net2}}
+spec: {gatewayClassName: istio-east-west, addresses: [{value: 192.0.2.9}], listeners: [{name: cross, port: 15008, protocol: HBONE}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s, namespace: shop}
+spec: {clusterIP: 10.96.0.1, selector: {app: a}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: near, namespace: shop}
+spec: {clusterIP: 10.96.0.2, selector: {app: near}, ports: [{port: 80, targetPort: 8080}]}
+";
+    let pod = |name: &str, app: &str, network: &str, account: &str, last: u8| {
+        format!(
+            "
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: shop, labels: {{app: {app}, topology.istio.io/network: '{network}'}}}}
+spec: {{serviceAccountName: {account}}}
+status: {{podIP: 10.0.0.{last}}}
+"
+        )
+    };
+    let mesh = clean(&format!(
+        "{text}{}{}{}{}{}",
+        pod("a-1", "a", "", "here", 1),
+        pod("a-2", "a", "net2", "there", 2),
+        pod("a-3", "a", "net2", "there", 3),
+        pod("a-4", "a", "net3", "unreachable", 4),
+        pod("near", "near", "", "near", 5),
+    ));
+    let names = |key: &str| -> Vec<String> {
+        let names = service(&mesh, key).subject_alt_names.iter();
+        names.map(ToString::to_string).collect()
+    };
+    let there = "spiffe://cluster.local/ns/shop/sa/there";
+    assert_eq!(names("shop/s.shop.svc.cluster.local"), [there]);
+    assert_eq!(names("shop/near.shop.svc.cluster.local"), [""; 0]);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Routes and destination rules as objects of their types: what is wrong with them whatever else there is.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use mesh_l7::gateway_api::{
     self, GrpcRouteSpec, HttpRouteSpec, L4RouteSpec, References, RouteObject, compile_grpc,
     compile_http, compile_tcp, compile_tls,
 };
 use mesh_l7::istio::{
-    self, DestinationRuleSpec, Destinations, VirtualServiceSpec, compile_connections,
+    self, DestinationRuleSpec, Destinations, NoDelegate, VirtualServiceSpec, compile_connections,
     compile_destination_rule, compile_virtual_service,
 };
 use mesh_l7::route::InvalidBackend;
@@ -177,5 +177,10 @@ impl Destinations for Anything {
         _: Option<&str>,
     ) -> Result<ServiceTarget, InvalidBackend> {
         Ok(anything(namespace, host, port.unwrap_or(80)))
+    }
+
+    fn delegate(&self, _: &str, _: &str, _: &str) -> Result<&VirtualServiceSpec, NoDelegate> {
+        static NO_RULES: LazyLock<VirtualServiceSpec> = LazyLock::new(VirtualServiceSpec::default);
+        Ok(&NO_RULES)
     }
 }

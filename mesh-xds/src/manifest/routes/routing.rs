@@ -30,6 +30,8 @@ pub struct Routing {
     pub(super) destinations: Destinations,
     pub(super) labels: BTreeMap<Name, Arc<Labels>>,
     pub(super) protocols: Protocols,
+    /// Whether a route asks for labels of clients.
+    pub(super) by_labels: bool,
     /// What keeps objects from being in it, or from being what they mean.
     pub notes: Vec<(ObjectKey, Problem)>,
 }
@@ -40,6 +42,18 @@ impl Routing {
     pub fn destinations(&self) -> impl Iterator<Item = (&Name, &Name, &CompiledDestination)> {
         let destinations = self.destinations.iter();
         destinations.map(|((namespace, hostname), rule)| (namespace, hostname, &**rule))
+    }
+
+    /// The labels of a client's workload, by its unique id, where a route asks for labels of clients.
+    #[must_use]
+    pub fn client_labels(&self, uid: &str) -> Option<&Arc<Labels>> {
+        self.labels.get(uid).filter(|_| self.by_labels)
+    }
+
+    /// Whether a route asks for labels of clients.
+    #[must_use]
+    pub fn wants_client_labels(&self) -> bool {
+        self.by_labels
     }
 
     fn destination(&self, target: &ServiceTarget) -> Option<&Arc<CompiledDestination>> {

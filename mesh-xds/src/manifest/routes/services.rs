@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use mesh_core::model::ServiceSpec;
 use mesh_core::name::Name;
 use mesh_l7::gateway_api::References;
-use mesh_l7::istio;
+use mesh_l7::istio::{self, NoDelegate, VirtualServiceSpec};
 use mesh_l7::route::{HostMatch, InvalidBackend};
 use mesh_l7::target::ServiceTarget;
 
@@ -138,5 +138,22 @@ impl istio::Destinations for AtPort<'_, '_> {
             target.subset = Some(subset.into());
         }
         Ok(target)
+    }
+
+    fn delegate(
+        &self,
+        from: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<&VirtualServiceSpec, NoDelegate> {
+        let objects = &self.services.inventory.virtual_services;
+        let object = objects.get(namespace, name).ok_or(NoDelegate::NotFound)?;
+        if !object.spec.hosts.is_empty() {
+            return Err(NoDelegate::HasHosts);
+        }
+        if !hosts::is_exported(&object.spec.export_to, object.namespace(), from) {
+            return Err(NoDelegate::NotExported);
+        }
+        Ok(&object.spec)
     }
 }

@@ -550,3 +550,94 @@ fn a_destination_rule_for_some_clients_only_is_refused() {
     let problem = statuses.iter().find_map(|s| s.rejection()).unwrap();
     assert_eq!(problem.place.field, "spec.workloadSelector");
 }
+
+/// Istio's reference of `HTTPRoute.delegate`. What is wrong is told at the object whose field it is.
+#[test]
+fn a_virtual_service_leaves_rules_to_others_that_are_exported_to_it() {
+    let delegate = |namespace: &str, name: &str, spec: &str| {
+        format!(
+            "
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {{{spec}}}
+"
+        )
+    };
+    let root = delegate(
+        "shop",
+        "root",
+        "hosts: [web], http: [\
+         {match: [{uri: {prefix: /a}}], delegate: {name: a}}, \
+         {match: [{uri: {prefix: /b}}], delegate: {name: b, namespace: pay}}, \
+         {match: [{uri: {prefix: /c}}], delegate: {name: c, namespace: pay}}, \
+         {match: [{uri: {prefix: /d}}], delegate: {name: d}}, \
+         {match: [{uri: {prefix: /e}}], delegate: {name: e}}, \
+         {route: [{destination: {host: web}}]}]",
+    );
+    let answers = |host: &str| format!("http: [{{route: [{{destination: {{host: {host}}}}}]}}]");
+    let of_b = "http: [{match: [{uri: {prefix: /x}}], route: [{destination: {host: billing}}]}, {route: [{destination: {host: billing}}]}]";
+    let objects = root
+        + &delegate("shop", "a", &answers("api"))
+        + &delegate("pay", "b", of_b)
+        + &delegate(
+            "pay",
+            "c",
+            &format!("exportTo: ['.'], {}", answers("billing")),
+        )
+        + &delegate("shop", "d", &format!("hosts: [old], {}", answers("api")))
+        + &delegate("shop", "z", &answers("missing"));
+    let built = built(&objects);
+    let cases = [
+        ("/a", "shop/api:50051/*"),
+        // The host is one of the delegate's own namespace.
+        ("/b", "pay/billing:80/*"),
+        ("/c", "500"),
+        ("/d", "500"),
+        ("/e", "500"),
+        ("/f", "shop/web:80/*"),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(built.goes("shop/web", 80, path, None), expected, "{path}");
+    }
+    let [root, b] =
+        ["shop/root", "pay/b"].map(|name| format!("VirtualService.networking.istio.io {name}"));
+    let mut notes = built.notes();
+    notes.retain(|note| note.contains("/root") || note.contains("pay/"));
+    let expected = [
+        (
+            &b,
+            "spec.http[0]",
+            "conditions conflict with those of VirtualService shop/root[1]: left out there",
+        ),
+        (
+            &root,
+            "spec.http[1].delegate",
+            "1 of its rules have conditions that conflict",
+        ),
+        (
+            &root,
+            "spec.http[2].delegate",
+            "pay/c: that virtual service is not exported to this namespace",
+        ),
+        (
+            &root,
+            "spec.http[3].delegate",
+            "shop/d: that virtual service has hosts, expected none in a delegate",
+        ),
+        (
+            &root,
+            "spec.http[4].delegate",
+            "shop/e: there is no such virtual service",
+        ),
+    ];
+    assert_eq!(notes.len(), expected.len(), "{notes:#?}");
+    for (object, field, text) in expected {
+        let note = format!("{object}: {field}: {text}");
+        assert!(
+            notes.iter().any(|one| one.ends_with(&note)),
+            "{note}: {notes:#?}"
+        );
+    }
+}

@@ -73,6 +73,10 @@ impl<'s, 'a> VirtualServices<'s, 'a> {
         let (namespace, name) = (object.namespace(), object.name());
         let compiled = compile_virtual_service(namespace, name, &object.spec, &at);
         for problem in &compiled.problems {
+            let objects = &self.services.inventory.virtual_services;
+            let delegate = problem.delegate.as_ref();
+            let delegate = delegate.and_then(|(namespace, name)| objects.get(namespace, name));
+            let object = delegate.map_or(object, |delegate| delegate);
             self.note(object, &problem.field, &problem.problem);
         }
         Some(HostTable::of_any(compiled.rules))
@@ -130,4 +134,18 @@ impl<'s, 'a> VirtualServices<'s, 'a> {
 fn is_for_mesh(spec: &VirtualServiceSpec) -> bool {
     let for_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|one| one == "mesh");
     for_mesh && !(spec.http.is_empty() && spec.tcp.is_empty() && spec.tls.is_empty())
+}
+
+/// Whether one of them asks for labels of clients.
+pub(super) fn ask_for_labels(inventory: &Inventory) -> bool {
+    let mut objects = inventory.virtual_services.iter();
+    objects.any(|object| {
+        let spec = &object.spec;
+        let http = spec.http.iter().flat_map(|route| &route.matches);
+        let connections = spec.tcp.iter().chain(&spec.tls);
+        let connections = connections.flat_map(|route| &route.matches);
+        let labels = http.map(|one| &one.source_labels);
+        let mut labels = labels.chain(connections.map(|one| &one.source_labels));
+        labels.any(|labels| !labels.is_empty())
+    })
 }

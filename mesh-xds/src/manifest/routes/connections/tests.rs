@@ -1,9 +1,11 @@
 //! Routes for connections: by the documents of the Gateway API (TCPRoute, TLSRoute) and of Istio (`tcp`, `tls`);
 //! l7.md 1.10 and 1.13.
 
+use std::collections::BTreeMap;
+
 use mesh_l7::route::BackendTarget;
 use mesh_l7::target::ServiceTarget;
-use mesh_l7::tcp::TcpRules;
+use mesh_l7::tcp::{TcpHead, TcpRules};
 
 use crate::manifest::routes::{RouteOptions, Routing, build};
 use crate::manifest::{Catalog, MeshOptions, mesh};
@@ -59,7 +61,9 @@ impl Built {
 
     /// The destinations of a connection with a server name, with their weights.
     fn to(&self, port: u16, server_name: Option<&str>) -> Option<Vec<(String, u32)>> {
-        let rule = self.rules(port)?.select(server_name)?;
+        let rule = self
+            .rules(port)?
+            .select(&TcpHead::of_server_name(server_name))?;
         let backends = rule.backends.entries().iter();
         let backends = backends.map(|backend| match &backend.target {
             BackendTarget::Service(target) => {
@@ -177,6 +181,81 @@ spec:
     assert!(to(5433, None).is_none(), "what meets no rule goes nowhere");
 }
 
+/// Istio's `L4MatchAttributes`: alternatives of which one must hold, each with all that it says.
+#[test]
+fn a_virtual_service_sends_connections_by_their_two_ends() {
+    let built = built(
+        "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db, namespace: shop}
+spec:
+  hosts: [db]
+  tcp:
+  - match:
+    - {port: 5432, sourceLabels: {app: a, tier: x}}
+    - {port: 5432, sourceNamespace: near, destinationSubnets: ['2001:db8::/32', 10.1.0.0/16]}
+    route: [{destination: {host: db-v2}}]
+  - match: [{port: 5432, sourceSubnet: 10.7.7.7}]
+    route: [{destination: {host: db}}]
+  - match: [{port: 5432}]
+    route: [{destination: {host: db-v1}}]
+",
+    );
+    assert_eq!(built.problems, [""; 0]);
+    let labels = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let all = labels(&[("app", "a"), ("tier", "x"), ("more", "y")]);
+    let some = labels(&[("app", "a")]);
+    let at = |source: &str, destination: &str, namespace: Option<&'static str>| {
+        let mut head = TcpHead::default();
+        head.source = source.parse().ok();
+        head.destination = destination.parse().ok();
+        head.source_namespace = namespace;
+        head
+    };
+    let with = |labels| {
+        let mut head = at("10.0.0.1", "10.2.0.1", None);
+        head.source_labels = Some(labels);
+        head
+    };
+    let near = Some("near");
+    let cases = [
+        ("all labels", with(&all), "db-v2"),
+        ("some labels", with(&some), "db-v1"),
+        ("near", at("10.0.0.1", "10.1.2.3", near), "db-v2"),
+        ("near, IPv6", at("10.0.0.1", "2001:db8::7", near), "db-v2"),
+        (
+            "near, IPv4 written as IPv6",
+            at("10.0.0.1", "::ffff:10.1.2.3", near),
+            "db-v2",
+        ),
+        ("near, elsewhere", at("10.0.0.1", "10.2.0.1", near), "db-v1"),
+        ("far", at("10.0.0.1", "10.1.2.3", Some("far")), "db-v1"),
+        ("by the source", at("10.7.7.7", "10.2.0.1", None), "db"),
+        (
+            "beside the source",
+            at("10.7.7.8", "10.2.0.1", None),
+            "db-v1",
+        ),
+        ("nothing is known", TcpHead::default(), "db-v1"),
+    ];
+    let rules = built.rules(5432).unwrap();
+    for (name, head, expected) in cases {
+        let rule = rules.select(&head).unwrap();
+        let backend = &rule.backends.entries()[0].target;
+        let BackendTarget::Service(target) = backend else {
+            panic!("{name}: {backend:?}");
+        };
+        let expected = format!("{expected}.shop.svc.cluster.local");
+        assert_eq!(target.hostname.as_str(), expected, "{name}");
+    }
+}
+
 #[test]
 fn routes_that_are_wrong_are_refused_with_their_field() {
     let rule = "{backendRefs: [{name: db-v1, port: 5432}]}";
@@ -210,9 +289,15 @@ spec: {{hosts: [db], {rest}}}
         (tls_route("a", "", "db-v1"), "spec.hostnames: missing"),
         (
             virtual_service(
-                "tcp: [{match: [{destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: db}}]}]",
+                "tcp: [{match: [{destinationSubnets: [10.0.0.0/8, 10.0.0.0/33]}], route: [{destination: {host: db}}]}]",
             ),
-            "spec.tcp[0].match[0].destinationSubnets: is not supported",
+            "spec.tcp[0].match[0].destinationSubnets[1]: expected an address or a network, got `10.0.0.0/33`",
+        ),
+        (
+            virtual_service(
+                "tcp: [{match: [{sourceSubnet: here}], route: [{destination: {host: db}}]}]",
+            ),
+            "spec.tcp[0].match[0].sourceSubnet: expected an address or a network, got `here`",
         ),
         (
             virtual_service("tcp: [{route: []}]"),
