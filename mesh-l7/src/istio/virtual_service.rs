@@ -75,6 +75,7 @@ pub fn compile_virtual_service(
         namespace,
         destinations,
         problems: Vec::new(),
+        room: delegated::MOST_CONDITIONS,
     };
     let for_mesh =
         spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| gateway == "mesh");
@@ -102,6 +103,8 @@ struct Compiler<'a> {
     namespace: &'a str,
     destinations: &'a dyn Destinations,
     problems: Vec<Problem>,
+    /// Conditions that rules of delegates may still have.
+    room: usize,
 }
 
 impl Compiler<'_> {

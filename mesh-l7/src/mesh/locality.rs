@@ -16,6 +16,9 @@ use crate::upstream::{
 /// A host with how well the service's own preferences like it: the more the better.
 pub(super) type Ranked = (usize, HostSpec<Endpoint>);
 
+/// Shares of localities by their names.
+type Shares = Vec<(Name, u32)>;
+
 /// The proxy's own place, and what else there is to know.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Here<'a> {
@@ -44,7 +47,7 @@ pub(super) fn arrange(
     ranked: Vec<Ranked>,
     said: Said<'_>,
     here: Here<'_>,
-) -> (Vec<HostSpec<Endpoint>>, Option<Vec<(Name, u32)>>) {
+) -> (Vec<HostSpec<Endpoint>>, Option<Shares>) {
     let by_distance = LocalityFailover::default();
     let failover = match said.preference {
         LocalityPreference::Unsaid if said.service => None,
@@ -150,11 +153,7 @@ fn label_of<'a>(here: Here<'a>, workload: &'a Workload, name: &str) -> &'a str {
 }
 
 /// The shares of the hosts' localities; `None` where no entry is for the own place.
-fn shares(
-    all: &[LocalityShares],
-    own: &Locality,
-    hosts: &[HostSpec<Endpoint>],
-) -> Option<Vec<(Name, u32)>> {
+fn shares(all: &[LocalityShares], own: &Locality, hosts: &[HostSpec<Endpoint>]) -> Option<Shares> {
     let entry = all.iter().find(|entry| entry.from.matches(own))?;
     // Localities with the weights of their hosts together.
     let mut weights: BTreeMap<&Name, (&Locality, u64)> = BTreeMap::new();

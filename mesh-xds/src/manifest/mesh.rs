@@ -171,7 +171,13 @@ impl<'a> Builder<'a> {
             let key = Name::from(format!("{}/{}", draft.spec.namespace, draft.spec.hostname));
             self.mesh.services.insert(key, draft.spec);
         }
-        networks::name_remote_peers(&mut self.mesh, self.options, &self.network);
+        let Mesh {
+            workloads,
+            services,
+            ..
+        } = &mut self.mesh;
+        let domain = &self.options.trust_domain;
+        networks::name_remote_peers(workloads, services, domain, &self.network);
         self.mesh.waypoints = self.waypoints.addresses();
         self.mesh
     }

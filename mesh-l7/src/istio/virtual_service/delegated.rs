@@ -7,6 +7,10 @@ use crate::route::{Origin, Rule};
 
 use super::Compiler;
 
+/// Conditions, with those of the rules that delegate, that the rules of all delegates of one virtual service may have
+/// together: each may be there once for each rule that delegates.
+pub(super) const MOST_CONDITIONS: usize = 65_536;
+
 impl Compiler<'_> {
     /// The rules in place of one that delegates.
     pub(super) fn delegated(
@@ -55,6 +59,14 @@ impl Compiler<'_> {
                 return rules.push(failing);
             }
         };
+        let wanted = conditions(route, spec);
+        if wanted > self.room {
+            let text = format!("{wanted} more conditions, expected {} at most", self.room);
+            let place = format!("{field}.delegate");
+            self.problems.push(Problem::note(place, text));
+            return rules.push(failing);
+        }
+        self.room -= wanted;
         let left_out = self.children((route, origin), (namespace, &delegate.name, spec), rules);
         if left_out > 0 {
             let text = format!("{left_out} of its rules have conditions that conflict");
@@ -75,6 +87,7 @@ impl Compiler<'_> {
             namespace,
             destinations: self.destinations,
             problems: Vec::new(),
+            room: 0,
         };
         let mut left_out = 0;
         for (at, own) in (0_u32..).zip(&spec.http) {
@@ -100,4 +113,11 @@ impl Compiler<'_> {
         }));
         left_out
     }
+}
+
+/// The most conditions that the rules of a delegate have together with those of the rule; one without any counts as one.
+fn conditions(root: &HttpRoute, delegate: &VirtualServiceSpec) -> usize {
+    let number = |route: &HttpRoute| route.matches.len().max(1);
+    let own: usize = delegate.http.iter().map(number).sum();
+    own.saturating_mul(number(root))
 }

@@ -632,3 +632,38 @@ fn what_is_wrong_with_a_delegate_is_told_at_both_and_lets_nobody_by() {
     );
     assert_eq!(fields(&both), ["spec.http[0]"]);
 }
+
+#[test]
+fn delegates_have_no_more_conditions_than_there_is_room_for() {
+    let matches = (0..256).map(|at| json!({"uri": {"exact": format!("/{at}")}}));
+    let matches: Vec<Value> = matches.collect();
+    let child = json!([{"match": matches, "directResponse": {"status": 201}}]);
+    let root = |count: usize| {
+        let matches = (0..count).map(|at| json!({"headers": {format!("h{at}"): {}}}));
+        let matches: Vec<Value> = matches.collect();
+        let rule = json!({"match": matches, "delegate": {"name": "child"}});
+        delegating(
+            json!([rule.clone(), rule]),
+            &[("shop", "child", child.clone())],
+        )
+    };
+    let most = root(128);
+    assert_eq!(fields(&most), [""; 0]);
+    let conditions: Vec<usize> = most
+        .rules
+        .rules()
+        .iter()
+        .map(|rule| rule.matches.len())
+        .collect();
+    assert_eq!(conditions, [128 * 256; 2]);
+    let more = root(129);
+    assert_eq!(fields(&more), ["spec.http[1].delegate"]);
+    let [_, last] = more.rules.rules() else {
+        panic!("two rules");
+    };
+    let Action::Respond(response) = &last.action else {
+        panic!("{:?}", last.action);
+    };
+    assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(last.matches.len(), 129);
+}

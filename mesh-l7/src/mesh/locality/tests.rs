@@ -299,7 +299,8 @@ fn shares_are_those_of_the_first_entry_for_the_own_place() {
     ]
     .map(|(place, weight)| (0, host(workload(place, place), place, weight)))
     .into();
-    let cases: [(&str, Option<&[(&str, u32)]>); 5] = [
+    type Expected = Option<&'static [(&'static str, u32)]>;
+    let cases: [(&str, Expected); 5] = [
         // 80 * 1 / 3 and 80 * 2 / 3, rounded up.
         (
             "eu/1/z",

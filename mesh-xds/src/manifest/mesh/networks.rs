@@ -2,23 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::identity::SpiffeId;
+use mesh_core::identity::{SpiffeId, TrustDomain};
+use mesh_core::model::{ServiceSpec, WorkloadSpec};
 use mesh_core::name::Name;
-
-use super::{Mesh, MeshOptions};
 
 /// Adds the identities of endpoints in other networks to their services: their gateway chooses the endpoint, so that it
 /// may be any of them.
 ///
 /// Source: Istio's control plane, which tells the identities behind services of several networks.
-pub(super) fn name_remote_peers(mesh: &mut Mesh, options: &MeshOptions, own: &str) {
+pub(super) fn name_remote_peers(
+    workloads: &BTreeMap<Name, WorkloadSpec>,
+    services: &mut BTreeMap<Name, ServiceSpec>,
+    domain: &TrustDomain,
+    own: &str,
+) {
     let mut remote: BTreeMap<Name, Vec<SpiffeId>> = BTreeMap::new();
-    for workload in mesh.workloads.values() {
+    for workload in workloads.values() {
         if workload.network == *own || workload.network_gateway.is_none() {
             continue;
         }
-        let (domain, account) = (options.trust_domain.clone(), &workload.service_account);
-        let Ok(identity) = SpiffeId::new(domain, &workload.namespace, account) else {
+        let account = &workload.service_account;
+        let Ok(identity) = SpiffeId::new(domain.clone(), &workload.namespace, account) else {
             continue;
         };
         for (service, _) in &workload.services {
@@ -27,7 +31,7 @@ pub(super) fn name_remote_peers(mesh: &mut Mesh, options: &MeshOptions, own: &st
         }
     }
     for (key, identities) in remote {
-        let Some(service) = mesh.services.get_mut(&key) else {
+        let Some(service) = services.get_mut(&key) else {
             continue;
         };
         for identity in identities {
