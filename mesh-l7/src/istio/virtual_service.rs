@@ -19,6 +19,10 @@ use super::policies::{cors, edits, fault, limit, percent, retry};
 use super::problem::Problem;
 use super::types::{Destination, HttpRoute, HttpRouteDestination, VirtualServiceSpec};
 
+/// Conditions, with those of the rules that delegate, that the rules of all delegates of one virtual service may have
+/// together: each may be there once for each rule that delegates.
+const MOST_DELEGATED: usize = 65_536;
+
 /// What a virtual service refers to.
 pub trait Destinations {
     /// A port of a service: the host as it is written, in a namespace; its only port where none is
@@ -75,7 +79,7 @@ pub fn compile_virtual_service(
         namespace,
         destinations,
         problems: Vec::new(),
-        room: delegated::MOST_CONDITIONS,
+        room: MOST_DELEGATED,
     };
     let for_mesh =
         spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| gateway == "mesh");

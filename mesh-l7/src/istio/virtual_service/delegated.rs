@@ -7,10 +7,6 @@ use crate::route::{Origin, Rule};
 
 use super::Compiler;
 
-/// Conditions, with those of the rules that delegate, that the rules of all delegates of one virtual service may have
-/// together: each may be there once for each rule that delegates.
-pub(super) const MOST_CONDITIONS: usize = 65_536;
-
 impl Compiler<'_> {
     /// The rules in place of one that delegates.
     pub(super) fn delegated(
