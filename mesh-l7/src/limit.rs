@@ -3,7 +3,7 @@
 //! | type | |
 //! |---|---|
 //! | [`LocalLimit`] | one limit as it is configured: which requests, how many tokens, what is answered |
-//! | [`Descriptor`], [`Entry`], [`LimitKey`] | buckets for some of them: by identity, header, path |
+//! | [`Descriptor`], [`Entry`], [`LimitKey`], [`Wanted`] | buckets for some of them: by identity, header, path |
 //! | [`RateLimits`] | limits with their buckets; those that stay the same keep theirs when others change |
 //! | [`RateLimitLayer`], [`RateLimit`] | a tower layer that asks them, for any kind of body |
 //!
@@ -50,5 +50,7 @@ mod table;
 mod tests;
 
 pub use layer::{RateLimit, RateLimitLayer, ResponseFuture};
-pub use settings::{Descriptor, Entry, Exhausted, LimitKey, LocalLimit, MainBucket, Standings};
+pub use settings::{
+    Descriptor, Entry, Exhausted, LimitKey, LocalLimit, MainBucket, Standings, Wanted,
+};
 pub use table::{LimitCounts, RateLimits};

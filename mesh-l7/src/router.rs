@@ -94,6 +94,7 @@ mod limits;
 mod mirror;
 mod number;
 mod outgoing;
+mod penalty;
 mod replay;
 mod retry_after;
 mod session;

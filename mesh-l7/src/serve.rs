@@ -25,6 +25,7 @@ mod error;
 mod fault;
 mod http1;
 mod http2;
+mod life;
 mod refused;
 mod response;
 mod rewound;

@@ -14,6 +14,7 @@ pub mod convert;
 pub mod delta;
 #[cfg(all(unix, feature = "dev-ca"))]
 pub mod dev_ca;
+pub mod duration;
 #[cfg(feature = "local")]
 pub mod local;
 #[cfg(feature = "manifest")]

@@ -17,6 +17,7 @@
 //! - an object with a mistake keeps its last good version, and so does each object of a file that
 //!   cannot be read.
 
+pub mod annotations;
 mod catalog;
 mod check;
 mod de;

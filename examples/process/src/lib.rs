@@ -4,7 +4,6 @@
 
 pub mod compression;
 pub mod control_plane;
-pub mod duration;
 pub mod env;
 pub mod http;
 pub mod logging;
@@ -13,3 +12,5 @@ pub mod query;
 pub mod readiness;
 pub mod shutdown;
 pub mod timestamp;
+
+pub use mesh_xds::duration;

@@ -16,11 +16,11 @@ use crate::explain::explain;
 use crate::mesh::Mesh;
 
 /// Serves metrics, for those who merge them and for those who do not.
-pub(crate) fn metrics(listen: &Listen, metrics: &Arc<Metrics>) -> io::Result<()> {
+pub(crate) fn metrics(listen: &Listen, metrics: &Arc<Metrics>, mesh: &Arc<Mesh>) -> io::Result<()> {
     for address in [listen.metrics, listen.proxy_metrics] {
-        let (listener, metrics) = (http::bind(address)?, metrics.clone());
+        let (listener, metrics, mesh) = (http::bind(address)?, metrics.clone(), mesh.clone());
         let answer = move |request: Request<Incoming>| {
-            let answer = page(&metrics, &request);
+            let answer = page(&metrics, &mesh, &request);
             async move { answer }
         };
         tokio::spawn(http::serve(listener, answer));
@@ -28,7 +28,7 @@ pub(crate) fn metrics(listen: &Listen, metrics: &Arc<Metrics>) -> io::Result<()>
     Ok(())
 }
 
-fn page(metrics: &Metrics, request: &Request<Incoming>) -> Answer {
+fn page(metrics: &Metrics, mesh: &Mesh, request: &Request<Incoming>) -> Answer {
     if !["/metrics", "/stats/prometheus"].contains(&request.uri().path()) {
         return http::not_found();
     }
@@ -37,6 +37,7 @@ fn page(metrics: &Metrics, request: &Request<Incoming>) -> Answer {
     }
     let mut writer = Writer::new(Format::Prometheus, String::new());
     metrics.write(&mut writer);
+    mesh.limits.write(&mut writer);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     http::with_type(StatusCode::OK, kind, writer.finish())
 }
@@ -108,6 +109,8 @@ fn dump(mesh: &Mesh) -> serde_json::Value {
     });
     let routing = mesh.routing.load();
     let notes = routing.notes.iter().map(|(_, note)| note.to_string());
+    let (_, problems) = &*mesh.annotated.load();
+    let notes = notes.chain(problems.iter().map(ToString::to_string));
     serde_json::json!({
         "upstreams": upstreams.collect::<Vec<_>>(),
         "servicePortsWithRoutes": routing.table.len(),

@@ -68,7 +68,7 @@ async fn serve(settings: Settings, log: Log) -> Result<(), BoxError> {
     let synced = sources::start(&settings, &mesh)?;
     let shared = shared(&settings, &mesh)?;
     admin::administration(&settings.listen, &mesh)?;
-    admin::metrics(&settings.listen, &shared.metrics)?;
+    admin::metrics(&settings.listen, &shared.metrics, &mesh)?;
     keep_up(&mesh);
     tokio::select! {
         () = synced.wait() => {}

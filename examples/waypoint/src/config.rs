@@ -1,6 +1,7 @@
 //! The settings of the process, read once from the environment.
 
 mod sources;
+mod timeouts;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -17,6 +18,7 @@ use process::logging::LogFormat;
 use process::node::Node;
 
 pub(crate) use sources::Authority;
+pub(crate) use timeouts::Timeouts;
 
 use mesh_l7::router::SessionKey;
 use sources::Sources;
@@ -56,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) workers: NonZeroUsize,
     /// `WAYPOINT_SPREAD_STREAMS`: whether streams of one tunnel are served by several workers; default false.
     pub(crate) spread: bool,
+    /// `MESH_HTTP_HEAD_TIMEOUT` and others.
+    pub(crate) timeouts: Timeouts,
     /// `MESH_AWAKE`: how long a worker looks for more traffic before it sleeps; 0.
     pub(crate) awake: Duration,
     /// `MESH_ACCESS_LOG`: `text` (Istio's format), `json` (its fields) or `off` (default).
@@ -145,6 +149,7 @@ impl Settings {
                 .parse("WAYPOINT_WORKER_THREADS", "a number from 1")?
                 .unwrap_or(cpus),
             spread: env.switch("WAYPOINT_SPREAD_STREAMS")?.unwrap_or(false),
+            timeouts: Timeouts::from_env(env)?,
             awake: env
                 .duration("MESH_AWAKE", Duration::ZERO)?
                 .unwrap_or_default(),

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod annotations;
 mod app;
 mod certificates;
 mod claims;
@@ -27,6 +28,7 @@ mod sources;
 mod spread;
 mod stack;
 mod stream;
+mod tuned;
 mod workers;
 
 pub use app::{BoxError, run};

@@ -1,96 +1,83 @@
-//! Local rate limits, from annotations of services.
+//! Local rate limits, as annotations say them.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::fmt::Write;
+use std::time::Instant;
 
-use mesh_core::limits::BucketSettings;
-use mesh_core::name::Name;
+use mesh_core::exposition::{Escaped, Kind, Writer};
 use mesh_core::watch::{self, Publisher};
 use mesh_l7::limit::{LocalLimit, RateLimits};
 use mesh_l7::target::ServiceTarget;
-use mesh_xds::manifest::Inventory;
-use parking_lot::Mutex;
-use process::duration;
 
-/// Annotation of a `Service`: requests that each of its ports takes in a time, in each waypoint process, such
-/// as `100/1s`.
-pub(crate) const ANNOTATION: &str = "ratelimit.waypoint/requests";
+use crate::annotations::{Annotated, Values};
 
 /// The limits that are in force.
 #[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) table: Publisher<RateLimits>,
-    /// The last good value of each service, by namespace and name.
-    good: Mutex<HashMap<(Name, Name), BucketSettings>>,
 }
 
 impl Limits {
     pub(crate) fn new() -> Self {
         Self {
             table: watch::channel(RateLimits::new([], Instant::now())).0,
-            good: Mutex::default(),
         }
     }
 
-    /// Takes over the annotations of an inventory. A value that is wrong keeps the last good one.
-    pub(crate) fn take(&self, inventory: &Inventory, domain: &str) {
-        let mut good = self.good.lock();
-        let before = std::mem::take(&mut *good);
+    /// Takes over what annotations say. Limits that stay the same keep what they have counted.
+    pub(crate) fn take(&self, annotated: &Annotated) {
         let mut limits = Vec::new();
-        for service in inventory.services.iter() {
-            let Some(text) = service.metadata().annotations.get(ANNOTATION) else {
-                continue;
-            };
-            let key = (service.namespace().clone(), service.name().clone());
-            let bucket = parse(text).or_else(|expected| {
-                let path = format!("metadata.annotations.{ANNOTATION}");
-                let text = format!("`{text}`, expected {expected}");
-                let problem = service.document.problem(&path, text);
-                tracing::error!(%problem, "rate limit not accepted, the last good one stays in force");
-                before.get(&key).copied().ok_or(())
-            });
-            let Ok(bucket) = bucket else { continue };
-            let (namespace, name) = &key;
-            let host = format!("{name}.{namespace}.svc.{domain}");
-            for port in &service.spec.ports {
-                let port = port.port.get();
-                let name = format!("{namespace}/{name}:{port}");
-                let mut limit = LocalLimit::new(name, bucket);
-                limit.service = Some(ServiceTarget {
+        for (namespace, host, service) in annotated.services() {
+            for port in &service.ports {
+                let target = ServiceTarget {
                     namespace: namespace.clone(),
-                    hostname: host.as_str().into(),
-                    port,
+                    hostname: host.clone(),
+                    port: *port,
                     subset: None,
-                });
-                limits.push(limit);
+                };
+                let owner = format!("{namespace}/{host}:{port}");
+                add(&mut limits, &service.values, &owner, Some(&target));
             }
-            good.insert(key, bucket);
         }
+        add(&mut limits, annotated.gateway(), "gateway", None);
         let table = self.table.load().replaced(limits, Instant::now());
         self.table.publish(table);
     }
+
+    /// Writes what became of requests, limit by limit.
+    pub(crate) fn write<W: Write>(&self, writer: &mut Writer<W>) {
+        let table = self.table.load();
+        let mut counts: Vec<_> = table.counts().collect();
+        counts.sort_by(|one, other| one.name.cmp(&other.name));
+        let samples = counts.iter().flat_map(|count| {
+            let results = [
+                ("passed", count.passed),
+                ("limited", count.limited),
+                ("shadow", count.unenforced),
+            ];
+            let limit = Escaped(&count.name);
+            results
+                .map(|(result, number)| (format!("limit=\"{limit}\",result=\"{result}\""), number))
+        });
+        writer.metric(
+            "mesh_local_ratelimit_requests",
+            Kind::Counter,
+            "Requests that a local rate limit was asked about, by its service, port and rule (unstable).",
+            samples,
+        );
+    }
 }
 
-/// `requests/time`.
-fn parse(text: &str) -> Result<BucketSettings, String> {
-    let expected = || "requests/time, such as 100/1s".to_owned();
-    let (requests, time) = text.split_once('/').ok_or_else(expected)?;
-    let requests: u32 = requests.trim().parse().map_err(|_| expected())?;
-    let time: Duration = duration::parse(time.trim()).ok_or_else(expected)?;
-    BucketSettings::new(requests, requests, time).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_requests_in_a_time() {
-        for text in ["100/1s", "1/1m", " 5 / 500ms "] {
-            assert!(parse(text).is_ok(), "{text}");
-        }
-        for text in ["", "100", "0/1s", "-1/1s", "1/0s", "1/1ms", "a/1s", "1/x"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
+fn add(
+    limits: &mut Vec<LocalLimit>,
+    values: &Values,
+    owner: &str,
+    service: Option<&ServiceTarget>,
+) {
+    for rule in values.limits.iter().flatten() {
+        let mut limit = rule.clone();
+        limit.name = format!("{owner} {}", rule.name).into();
+        limit.service = service.cloned();
+        limit.standings = values.standings.unwrap_or_default();
+        limits.push(limit);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use mesh_authz::kube::GATEWAY_LABEL;
 use mesh_core::model::{Workload, WorkloadSpec};
 use mesh_core::name::Name;
 use mesh_core::resolve::ResolveConfig;
@@ -12,15 +13,17 @@ use mesh_core::watch::{self, Publisher};
 use mesh_l7::mesh::{MeshUpstreams, UpstreamConfig};
 use mesh_l7::route::RouteTable;
 use mesh_l7::router::SessionKey;
-use mesh_xds::manifest::{MeshOptions, Report, Routing};
+use mesh_xds::manifest::{MeshOptions, Problem, Report, Routing};
 use parking_lot::Mutex;
 
+use crate::annotations::Annotated;
 use crate::client_cert::ClientCert;
-use crate::config::Settings;
+use crate::config::{Settings, Timeouts};
 use crate::limits::Limits;
 use crate::mesh_config::{MeshConfig, Provider};
 use crate::pod_labels::{self, PodLabelsError};
 use crate::security::Security;
+use crate::tuned::Tuned;
 
 /// What the waypoint knows, shared by all workers.
 #[derive(Debug)]
@@ -28,10 +31,13 @@ pub(crate) struct Mesh {
     pub(crate) store: Arc<MeshStore>,
     pub(crate) upstreams: Arc<MeshUpstreams>,
     pub(crate) session_key: SessionKey,
+    pub(crate) timeouts: Timeouts,
     pub(crate) routes: Publisher<RouteTable>,
     pub(crate) routing: Publisher<Routing>,
     pub(crate) security: Security,
     pub(crate) limits: Limits,
+    /// The annotations that are in force, and what is wrong with those that are not.
+    pub(crate) annotated: Publisher<(Arc<Annotated>, Vec<Problem>)>,
     /// External authorizers.
     pub(crate) providers: Publisher<Vec<Provider>>,
     /// Whether applications are told who the client is.
@@ -56,12 +62,14 @@ impl Mesh {
         let upstreams = MeshUpstreams::new(store.snapshot(), Arc::new(()), nobody);
         Ok(Self {
             session_key: settings.session_key,
+            timeouts: settings.timeouts,
             upstreams: Arc::new(upstreams.with_resolve_config(resolve)),
             store,
             routes: watch::channel(RouteTable::default()).0,
             routing: watch::channel(Routing::default()).0,
             security: Security::new(settings, pod_labels::read(&settings.pod_labels)?),
             limits: Limits::new(),
+            annotated: watch::channel(Default::default()).0,
             providers: watch::channel(Vec::new()).0,
             client_cert: watch::channel(ClientCert::default()).0,
             paths: OnceLock::new(),
@@ -91,7 +99,7 @@ impl Mesh {
         let client_cert = ClientCert::of(&report.inventory, namespace, &labels);
         self.client_cert.publish(client_cert);
         self.security.take(&report.inventory);
-        self.limits.take(&report.inventory, &settings.node.domain);
+        self.annotate(settings, report);
         let Some(routing) = &report.routing else {
             return;
         };
@@ -99,6 +107,20 @@ impl Mesh {
         self.update(settings, routing);
         self.routing.publish(routing.clone());
         self.routes.publish(routing.table.clone());
+    }
+
+    /// Takes over annotations. One that is wrong keeps the last good value.
+    fn annotate(&self, settings: &Settings, report: &Report) {
+        let labels = self.security.labels(&report.inventory);
+        let gateway = labels.get(GATEWAY_LABEL).map(String::as_str);
+        let own = (&settings.workload, gateway);
+        let (before, _) = &*self.annotated.load();
+        let (next, problems) = before.next(&report.inventory, &settings.node.domain, own);
+        for problem in &problems {
+            tracing::error!(%problem, "annotation not accepted, the last good value stays in force");
+        }
+        self.limits.take(&next);
+        self.annotated.publish((Arc::new(next), problems));
     }
 
     /// Takes over workloads and services as they are now.
@@ -115,7 +137,10 @@ impl Mesh {
                 ..WorkloadSpec::default()
             }))
         });
-        let config: Arc<dyn UpstreamConfig> = routing.clone();
+        let config: Arc<dyn UpstreamConfig> = Arc::new(Tuned {
+            routing: routing.clone(),
+            annotated: self.annotated.load().0.clone(),
+        });
         self.upstreams.update(snapshot, config, place);
     }
 }

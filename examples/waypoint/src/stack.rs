@@ -75,6 +75,7 @@ impl<A: Clone> Stack<A> {
         let mut settings = RouterSettings::default();
         settings.target_rules = mesh.target_rules();
         settings.session_key = mesh.session_key;
+        mesh.timeouts.of_requests(&mut settings);
         let (routes, upstreams) = (mesh.routes.watch(), mesh.upstreams.clone());
         let router = Router::with_settings(routes, upstreams, client, settings);
         let limits = RateLimitLayer::new(mesh.limits.table.watch());

@@ -10,6 +10,9 @@ use super::sequence::Sequence;
 use super::settings::{Algorithm, Balancing};
 use crate::random::Random;
 
+/// How often a second host is drawn that is not the first one.
+const REDRAWS: u32 = 3;
+
 /// What a choice looks at besides the hosts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draw {
@@ -104,7 +107,14 @@ impl<T> Pool<T> {
         let now = (now & u64::from(u32::MAX)) as u32;
         let cost = |host: &Host<T>| host.state.ewma.cost(host.active(), now);
         let one = self.host(alias.draw(random)?)?;
-        let other = self.host(alias.draw(random)?)?;
+        let mut other = self.host(alias.draw(random)?)?;
+        // Of few hosts one is often drawn twice, and then it would get requests however slow it is.
+        for _ in 0..REDRAWS {
+            if !Arc::ptr_eq(one, other) {
+                break;
+            }
+            other = self.host(alias.draw(random)?)?;
+        }
         Some(if cost(other) < cost(one) { other } else { one })
     }
 

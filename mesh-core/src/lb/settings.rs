@@ -24,8 +24,8 @@ pub enum Algorithm {
     RingHash(RingSize),
     /// By a hash of the request in a table.
     Maglev(TableSize),
-    /// The one that is expected to answer first of two that are drawn: by how long it took of late and
-    /// how many requests it has.
+    /// The one that is expected to answer first of two that are drawn, different ones as a rule: by how long it took
+    /// of late and how many requests it has.
     PeakEwma,
 }
 

@@ -129,7 +129,8 @@ fn a_slow_host_gets_less_with_peak_ewma() {
         .cluster
         .observe(&slow, Duration::from_secs(2), scene.start);
     let shares = scene.shares(10_000, scene.start);
-    assert!(shares["a:1"].abs_diff(2_500) < 200, "{shares:?}");
+    // Drawn in half of the cases, and then four times in a row: 1/32.
+    assert!(shares["a:1"].abs_diff(312) < 80, "{shares:?}");
 }
 
 #[test]

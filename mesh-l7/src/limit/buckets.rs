@@ -9,7 +9,7 @@ use mesh_core::limits::{BucketSettings, KeyedBuckets, TokenBucket};
 use mesh_core::random::Random;
 
 use super::key;
-use super::settings::{Descriptor, LocalLimit, MainBucket, Standings};
+use super::settings::{Descriptor, Entry, LocalLimit, MainBucket, Standings, Wanted};
 use super::standing::Standing;
 use crate::matching::Head;
 
@@ -83,7 +83,9 @@ impl Buckets {
         if !counts || !settings.enabled.draw(random) {
             return Verdict::Apart;
         }
-        let (there, standing) = self.take(parts, now);
+        let Some((there, standing)) = self.take(parts, now) else {
+            return Verdict::Apart;
+        };
         let (verdict, counter) = match there {
             true => (Verdict::Passes(standing), &self.counts.passed),
             false if settings.enforced.draw(random) => {
@@ -95,8 +97,9 @@ impl Buckets {
         verdict
     }
 
-    /// Whether there was a token everywhere, and what is left of the bucket with the least.
-    fn take(&self, parts: &Parts, now: Instant) -> (bool, Option<Standing>) {
+    /// Whether there was a token everywhere, and what is left of the bucket with the least; `None` when none was
+    /// asked for one.
+    fn take(&self, parts: &Parts, now: Instant) -> Option<(bool, Option<Standing>)> {
         let mut standing = None;
         let mut met = false;
         let said = self.settings.standings == Standings::Sent;
@@ -116,10 +119,16 @@ impl Buckets {
             met = true;
             there = there && take(&buckets.bucket(key.as_slice()));
         }
-        if self.settings.main == MainBucket::Always || !met {
+        let main = match self.settings.main {
+            MainBucket::Always => true,
+            MainBucket::Unmatched => !met,
+            MainBucket::Never if !met => return None,
+            MainBucket::Never => false,
+        };
+        if main {
             there = there && take(&self.main);
         }
-        (there, standing)
+        Some((there, standing))
     }
 }
 
@@ -129,9 +138,10 @@ struct KeyedSettings {
 }
 
 impl KeyedSettings {
-    /// Without an entry for any value there is one bucket.
+    /// Where no values are told apart there is one bucket.
     fn of(descriptor: &Descriptor) -> Self {
-        let any = descriptor.entries.iter().any(|entry| entry.value.is_none());
+        let is = |entry: &Entry| matches!(entry.wanted, Wanted::Is(_));
+        let any = !descriptor.entries.iter().all(is);
         Self {
             bucket: descriptor.bucket,
             most: if any { descriptor.most } else { 1 },

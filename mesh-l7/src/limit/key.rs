@@ -5,21 +5,24 @@ use std::fmt::Write as _;
 
 use http::request::Parts;
 
-use super::settings::{Entry, LimitKey};
+use super::settings::{Entry, LimitKey, Wanted};
 use crate::downstream::Downstream;
 use crate::matching::Head;
 
-/// The combination of values of entries that have none of their own; `None` when the request does not meet
+/// In place of a length, where there is no value.
+const NONE: usize = usize::MAX;
+
+/// The combination of values of entries that tell them apart; `None` when the request does not meet
 /// one of the entries. Each value follows its length, so that no two combinations are equal.
 pub(super) fn combination(entries: &[Entry], parts: &Parts) -> Option<Vec<u8>> {
     let head = Head::of(parts);
     let mut combination = Vec::new();
     for entry in entries {
-        let value = value(&entry.key, parts, &head)?;
-        match &entry.value {
-            Some(expected) if *value != *expected.as_bytes() => return None,
-            Some(_) => {}
-            None => {
+        match (&entry.wanted, value(&entry.key, parts, &head)) {
+            (Wanted::Is(expected), Some(value)) if *value == *expected.as_bytes() => {}
+            (Wanted::Is(_), _) | (Wanted::Each, None) => return None,
+            (Wanted::EachOrNone, None) => combination.extend_from_slice(&NONE.to_le_bytes()),
+            (Wanted::Each | Wanted::EachOrNone, Some(value)) => {
                 combination.extend_from_slice(&value.len().to_le_bytes());
                 combination.extend_from_slice(&value);
             }

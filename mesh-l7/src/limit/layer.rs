@@ -121,7 +121,7 @@ impl Refused {
         };
         let mut headers = HeaderMap::new();
         if let Some(standing) = standing {
-            standing.write(&mut headers);
+            standing.write_refusal(&mut headers);
         }
         limit.response_headers.apply(&mut headers);
         let reply = Reply::new(status, "local_rate_limited")

@@ -64,7 +64,7 @@ pub struct Descriptor {
     pub most: usize,
 }
 
-/// One value of a request.
+/// One value of a request. A request that does not have what is wanted does not meet the descriptor.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_structs,
@@ -73,9 +73,21 @@ pub struct Descriptor {
 pub struct Entry {
     /// Which one.
     pub key: LimitKey,
-    /// What it must be; `None` for any value, each with its own bucket. A request without the value does
-    /// not meet the descriptor.
-    pub value: Option<Name>,
+    /// What it must be.
+    pub wanted: Wanted,
+}
+
+/// What a value must be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a limiter must handle all")]
+pub enum Wanted {
+    /// This.
+    Is(Name),
+    /// Any value, each with its own bucket.
+    Each,
+    /// Any value, each with its own bucket, and one for requests without a value: leaving it out is no way around
+    /// the limit.
+    EachOrNone,
 }
 
 /// What requests are told apart by.
@@ -100,13 +112,15 @@ pub enum LimitKey {
 
 /// Which requests take a token of the main bucket.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "there are two")]
+#[expect(clippy::exhaustive_enums, reason = "there are three")]
 pub enum MainBucket {
     /// All.
     #[default]
     Always,
     /// Those that meet no descriptor.
     Unmatched,
+    /// None: requests that meet no descriptor do not count.
+    Never,
 }
 
 /// gRPC's status of an answer.
@@ -128,7 +142,7 @@ pub enum Standings {
     #[default]
     Omitted,
     /// `x-ratelimit-limit`, `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds until the next fill,
-    /// rounded up).
+    /// rounded up); in refusals `retry-after` with the same seconds, too.
     Sent,
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName};
 use mesh_core::limits::TokenBucket;
 
@@ -36,10 +37,19 @@ impl Standing {
 
     /// Says it in headers, in place of what is there.
     pub(super) fn write(self, headers: &mut HeaderMap) {
-        // Who waits for this long finds a token.
-        let seconds = self.reset.as_secs() + u64::from(self.reset.subsec_nanos() > 0);
         headers.insert(LIMIT, self.limit.into());
         headers.insert(REMAINING, self.remaining.into());
-        headers.insert(RESET, seconds.into());
+        headers.insert(RESET, self.seconds().into());
+    }
+
+    /// Says in the headers of a refusal when it may be tried again, too (RFC 6585 §4).
+    pub(super) fn write_refusal(self, headers: &mut HeaderMap) {
+        self.write(headers);
+        headers.insert(RETRY_AFTER, self.seconds().into());
+    }
+
+    /// Who waits for this long finds a token.
+    fn seconds(self) -> u64 {
+        self.reset.as_secs() + u64::from(self.reset.subsec_nanos() > 0)
     }
 }

@@ -146,7 +146,7 @@ async fn an_answer_may_be_another_but_is_always_an_error() {
 async fn every_identity_has_its_own_tokens() {
     let entry = Entry {
         key: LimitKey::Identity,
-        value: None,
+        wanted: Wanted::Each,
     };
     let mut limit = LocalLimit::new("all", bucket(100));
     limit.descriptors = vec![Descriptor::new(vec![entry], bucket(1))];
@@ -165,7 +165,7 @@ async fn every_identity_has_its_own_tokens() {
 async fn all_entries_of_a_descriptor_must_hold() {
     let entry = |key, value: Option<&str>| Entry {
         key,
-        value: value.map(Into::into),
+        wanted: value.map_or(Wanted::Each, |value| Wanted::Is(value.into())),
     };
     let user = || LimitKey::Header("x-user".parse().unwrap());
     let mut limit = LocalLimit::new("all", bucket(100));
@@ -206,7 +206,7 @@ async fn the_main_bucket_counts_for_all_or_for_the_rest() {
     ] {
         let entry = Entry {
             key: LimitKey::Path,
-            value: Some("/a".into()),
+            wanted: Wanted::Is("/a".into()),
         };
         let mut limit = LocalLimit::new("all", bucket(1));
         limit.descriptors = vec![Descriptor::new(vec![entry], bucket(9))];
@@ -217,6 +217,37 @@ async fn the_main_bucket_counts_for_all_or_for_the_rest() {
             expected,
             "{main:?}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_a_value_out_is_no_way_around_a_limit() {
+    let user = LimitKey::Header("x-user".parse().unwrap());
+    for (wanted, expected) in [
+        (Wanted::Each, [200, 200, 200, 200, 429]),
+        (Wanted::EachOrNone, [200, 429, 200, 200, 429]),
+    ] {
+        let entry = Entry {
+            key: user.clone(),
+            wanted: wanted.clone(),
+        };
+        let mut limit = LocalLimit::new("users", bucket(9));
+        limit.descriptors = vec![Descriptor::new(vec![entry], bucket(1))];
+        limit.main = MainBucket::Never;
+        let mut service = limited([limit]);
+        let of = |user| {
+            let mut request = get("/");
+            let user = HeaderValue::from_static(user);
+            request.headers_mut().insert("x-user", user);
+            request
+        };
+        // An empty value is one, and not the same as none.
+        let requests = [get("/"), get("/"), of("1"), of(""), of("1")];
+        let got = statuses(&mut service, requests).await;
+        assert_eq!(got, expected, "{wanted:?}");
+        let counts = service.limits.load().counts().next().unwrap();
+        let counted = if wanted == Wanted::Each { 3 } else { 5 };
+        assert_eq!(counts.passed + counts.limited, counted, "{wanted:?}");
     }
 }
 
@@ -276,6 +307,8 @@ async fn responses_say_what_is_left_of_the_tightest() {
             headers["x-ratelimit-reset"], "1",
             "a part of a second is one"
         );
+        let wait = headers.get("retry-after").map(HeaderValue::as_bytes);
+        assert_eq!(wait, (status == 429).then_some(&b"1"[..]));
     }
 }
 
@@ -322,7 +355,7 @@ async fn a_change_elsewhere_fills_no_bucket() {
     let now = || tokio::time::Instant::now().into_std();
     let entry = || Entry {
         key: LimitKey::Path,
-        value: None,
+        wanted: Wanted::Each,
     };
     let own = || {
         let mut limit = LocalLimit::new("own", bucket(1));

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderName, Response, StatusCode};
-use mesh_core::clock::WallClock;
 use mesh_core::lb::{Event, Host, Pick};
 use tokio::time::Instant;
 use tower_service::Service;
@@ -20,6 +19,7 @@ use super::grpc_timeout::{self, GRPC_TIMEOUT, grpc_timeout};
 use super::limits::{Activity, TimeLimits, Total};
 use super::number;
 use super::outgoing::Outgoing;
+use super::penalty;
 use super::replay::Memory;
 use super::retry_after;
 use super::settings::RouterSettings;
@@ -41,7 +41,7 @@ pub(super) struct Exchange<'r, E, A> {
     rule: &'r Rule,
     record: &'r Record,
     chance: Chance,
-    clock: &'r dyn WallClock,
+    settings: &'r RouterSettings,
     hash: Option<u64>,
     /// Where the first attempt goes, whatever the balancing says.
     kept: Option<Arc<Host<E>>>,
@@ -69,7 +69,7 @@ where
             rule,
             record,
             chance: settings.chance.clone(),
-            clock: &*settings.clock,
+            settings,
             hash: None,
             kept: None,
             limits: TimeLimits::default(),
@@ -141,14 +141,15 @@ where
             .then(|| parts.headers.get(GRPC_TIMEOUT).and_then(grpc_timeout))
             .flatten();
         self.limits.total = Total::nearer(route, caller, now);
-        match timeouts.idle.filter(positive) {
-            None => body,
-            Some(limit) => {
-                let activity = Arc::new(Activity::new(limit, now));
-                self.limits.idle = Some(activity.clone());
-                commit::watched(body, activity)
-            }
+        let idle = timeouts.idle.or(self.settings.stream_idle).filter(positive);
+        let longest = self.settings.max_stream_duration.filter(positive);
+        if idle.is_none() && longest.is_none() {
+            return body;
         }
+        let activity = Arc::new(Activity::new(idle, now));
+        self.limits.stream = longest.and_then(|limit| now.checked_add(limit));
+        self.limits.activity = Some(activity.clone());
+        commit::watched(body, activity)
     }
 
     /// A place in the circuit breaker, and a host.
@@ -223,10 +224,11 @@ where
             Err(failure) => failure.event(),
         };
         let cluster = &self.upstream.cluster;
-        if answer.is_ok() {
-            cluster.observe(host, took, now);
-        }
         if let Some(event) = event {
+            let cost = penalty::cost(took, event, answer.as_ref().ok(), || {
+                self.settings.clock.now()
+            });
+            cluster.observe(host, cost, now);
             cluster.report(host, event, now, &mut self.chance);
         }
     }
@@ -252,7 +254,7 @@ where
             replayable,
             asked: match (retriable.and_then(|policy| policy.retry_after), answer) {
                 (Some(most), Ok(response)) => {
-                    retry_after::asked(response, most, || self.clock.now())
+                    retry_after::asked(response, most, || self.settings.clock.now())
                 }
                 _ => None,
             },
@@ -304,7 +306,8 @@ where
         let limits = TimeLimits {
             attempt: None,
             total: self.limits.total.filter(|_| !switched),
-            idle: self.limits.idle.take(),
+            stream: self.limits.stream,
+            activity: self.limits.activity.take(),
         };
         response.map(|body| commit::held(body, held, limits, self.record))
     }

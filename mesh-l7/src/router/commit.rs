@@ -78,6 +78,7 @@ pub(super) fn held(body: Body, held: Held, limits: TimeLimits, record: &Record) 
 /// The body of a request, each frame of which counts as a sign of life.
 pub(super) fn watched(body: Body, activity: Arc<Activity>) -> Body {
     if body.is_end_stream() {
+        activity.complete();
         return body;
     }
     Body::new(Watched { body, activity })
@@ -158,7 +159,8 @@ impl http_body::Body for Committed {
             && let Poll::Ready(expired) = self.as_mut().poll_expired(cx)
         {
             let (flags, detail) = match expired {
-                Expired::Idle => (Flags::IDLE, "stream_idle_timeout"),
+                Expired::Idle(_) => (Flags::IDLE, "stream_idle_timeout"),
+                Expired::Stream(_) => (Flags::CLIENT_MAX_DURATION, "max_duration_timeout"),
                 _ => (Flags::TIMEOUT, "response_timeout"),
             };
             self.as_mut().fail(flags, detail);
@@ -169,7 +171,7 @@ impl http_body::Body for Committed {
         let frame = ready!(self.as_mut().project().body.poll_frame(cx));
         match &frame {
             Some(Ok(_)) => {
-                if let Some(activity) = &self.limits.idle {
+                if let Some(activity) = &self.limits.activity {
                     activity.stamp();
                 }
                 if self.body.is_end_stream() {
@@ -203,8 +205,12 @@ impl http_body::Body for Watched {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.project();
-        let frame = ready!(this.body.poll_frame(cx));
+        let mut body = this.body;
+        let frame = ready!(body.as_mut().poll_frame(cx));
         this.activity.stamp();
+        if frame.is_none() || body.is_end_stream() {
+            this.activity.complete();
+        }
         Poll::Ready(frame)
     }
 

@@ -8,7 +8,7 @@ use crate::record::Flags;
 use crate::reply::Reply;
 use crate::route::NoResponse;
 
-use super::limits::Expired;
+use super::limits::{Awaited, Expired};
 
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 
@@ -67,7 +67,9 @@ impl Failure {
             | Self::Expired(Expired::Attempt | Expired::Total | Expired::Caller) => {
                 Some(Event::NoAnswer)
             }
-            Self::Expired(Expired::Idle) | Self::Overflow | Self::NoHost => None,
+            Self::Expired(Expired::Idle(_) | Expired::Stream(_))
+            | Self::Overflow
+            | Self::NoHost => None,
         }
     }
 
@@ -140,8 +142,20 @@ fn timed_out(expired: Expired) -> Reply {
         Expired::Attempt => Reply::new(status, "upstream_per_try_timeout")
             .with_body("upstream request timeout")
             .with_flags(Flags::TIMEOUT),
-        Expired::Idle => Reply::new(status, "stream_idle_timeout")
+        Expired::Idle(awaited) => Reply::new(late(awaited), "stream_idle_timeout")
             .with_body("stream timeout")
             .with_flags(Flags::IDLE),
+        Expired::Stream(awaited) => Reply::new(late(awaited), "max_duration_timeout")
+            .with_body("downstream duration timeout")
+            .with_flags(Flags::CLIENT_MAX_DURATION)
+            .with_grpc_status(4),
+    }
+}
+
+/// Whose fault it is: the client's as long as its request is not complete.
+fn late(awaited: Awaited) -> StatusCode {
+    match awaited {
+        Awaited::Client => StatusCode::REQUEST_TIMEOUT,
+        Awaited::Host => StatusCode::GATEWAY_TIMEOUT,
     }
 }

@@ -1,7 +1,7 @@
 //! Time limits of a request, and which of them is over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,8 +13,10 @@ pub(super) struct TimeLimits {
     pub(super) total: Option<Total>,
     /// The end of this attempt.
     pub(super) attempt: Option<Instant>,
-    /// Without a byte in either direction.
-    pub(super) idle: Option<Arc<Activity>>,
+    /// The end of the stream, whatever it has become; there is an `activity`, too.
+    pub(super) stream: Option<Instant>,
+    /// What has moved, where somebody wants to know.
+    pub(super) activity: Option<Arc<Activity>>,
 }
 
 /// The end of all attempts and the response.
@@ -44,24 +46,51 @@ pub(super) enum Expired {
     /// That of the attempt.
     Attempt,
     /// Nothing moved for too long.
-    Idle,
+    Idle(Awaited),
+    /// The stream was there for too long.
+    Stream(Awaited),
+}
+
+/// Who did not end their part in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Awaited {
+    /// The client: its request is not complete.
+    Client,
+    /// The host.
+    Host,
 }
 
 /// When something last moved.
 #[derive(Debug)]
 pub(super) struct Activity {
     epoch: Instant,
-    limit: Duration,
+    /// Time without a byte in either direction; `None` for any.
+    limit: Option<Duration>,
     /// Milliseconds since the epoch.
     last: AtomicU64,
+    /// Whether the whole request is there.
+    complete: AtomicBool,
 }
 
 impl Activity {
-    pub(super) fn new(limit: Duration, now: Instant) -> Self {
+    pub(super) fn new(limit: Option<Duration>, now: Instant) -> Self {
         Self {
             epoch: now,
             limit,
             last: AtomicU64::new(0),
+            complete: AtomicBool::new(false),
+        }
+    }
+
+    /// The whole request is there.
+    pub(super) fn complete(&self) {
+        self.complete.store(true, Ordering::Relaxed);
+    }
+
+    fn awaited(&self) -> Awaited {
+        match self.complete.load(Ordering::Relaxed) {
+            true => Awaited::Host,
+            false => Awaited::Client,
         }
     }
 
@@ -75,7 +104,7 @@ impl Activity {
     /// When it is too long if nothing moves any more; `None` beyond the end of time.
     fn end(&self) -> Option<Instant> {
         let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        self.epoch.checked_add(last.checked_add(self.limit)?)
+        self.epoch.checked_add(last.checked_add(self.limit?)?)
     }
 }
 
@@ -104,8 +133,9 @@ impl TimeLimits {
     /// The first of the limits, unless something moves.
     pub(super) fn nearest(&self) -> Option<Instant> {
         let total = self.total.map(|total| total.at);
-        let idle = self.idle.as_ref().and_then(|activity| activity.end());
-        [total, self.attempt, idle].into_iter().flatten().min()
+        let idle = self.activity.as_ref().and_then(|activity| activity.end());
+        let all = [total, self.attempt, self.stream, idle];
+        all.into_iter().flatten().min()
     }
 
     /// Which of them is over.
@@ -119,8 +149,12 @@ impl TimeLimits {
         if self.attempt.is_some_and(|at| at <= now) {
             return Some(Expired::Attempt);
         }
-        let idle = self.idle.as_ref().and_then(|activity| activity.end());
-        idle.is_some_and(|end| end <= now).then_some(Expired::Idle)
+        let activity = self.activity.as_ref()?;
+        if self.stream.is_some_and(|at| at <= now) {
+            return Some(Expired::Stream(activity.awaited()));
+        }
+        let idle = activity.end().is_some_and(|end| end <= now);
+        idle.then(|| Expired::Idle(activity.awaited()))
     }
 
     /// Waits until one of them is over; forever when there are none.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::clock::{SystemClock, WallClock};
 use mesh_core::target::TargetRules;
@@ -24,6 +25,12 @@ pub struct RouterSettings {
     /// Bytes of bodies that all requests keep together for further attempts; default 256 MiB. What does
     /// not fit is not tried again.
     pub replay_memory: usize,
+    /// Time in which no byte of a request or its response moves, where its rule does not say it; zero is none. Default
+    /// none. Then it is 504, 408 while the request is not complete, or a reset once the response has begun.
+    pub stream_idle: Option<Duration>,
+    /// Longest time of a request and its response, upgraded or not; zero is none. Default none. Then it is as for
+    /// `stream_idle`.
+    pub max_stream_duration: Option<Duration>,
     /// Copies for mirrors at once; default 1024. Further ones are not made.
     pub mirrors: u32,
     /// Bytes of a body by which a copy may be behind; default 1 MiB. One that is further behind is given up.
@@ -45,6 +52,8 @@ impl Default for RouterSettings {
             target_rules: TargetRules::default(),
             original: OriginalTarget::default(),
             replay_memory: 256 * 1024 * 1024,
+            stream_idle: None,
+            max_stream_duration: None,
             mirrors: 1024,
             mirror_buffer: 1024 * 1024,
             address: None,

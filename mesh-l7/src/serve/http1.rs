@@ -22,6 +22,7 @@ use super::arrival::Arrival;
 use super::call::Call;
 use super::checked::Checked;
 use super::error::ServeError;
+use super::life;
 use super::response::{Asked, for_http1};
 use super::switched::{Connection, Switched};
 use super::turn::Turn;
@@ -59,6 +60,7 @@ where
         biased;
         ended = &mut connection => return end(ended, &turn, &drain).await,
         () = drain.draining() => connection.as_mut().graceful_shutdown(),
+        () = life::over(settings.max_connection_duration) => connection.as_mut().graceful_shutdown(),
     }
     tokio::select! {
         biased;

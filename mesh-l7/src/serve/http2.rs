@@ -14,12 +14,13 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use mesh_core::drain::Drain;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 use tower_service::Service;
 
 use super::arrival::Arrival;
 use super::call::Call;
 use super::error::ServeError;
+use super::life;
 use super::response::{Asked, for_http2};
 use super::settings::ServerSettings;
 use crate::body::Body;
@@ -48,7 +49,9 @@ where
         return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
     };
     let mut connection = connection.map_err(ServeError::Http2)?;
-    let mut idle = pin!(sleep_until(far(settings.idle_timeout)));
+    let mut idle = pin!(sleep_until(life::far(settings.idle_timeout)));
+    let mut over = pin!(life::over(settings.max_connection_duration));
+    let mut old = false;
     let mut draining = false;
     // The client was told that the connection ends because nothing happens on it.
     let mut told = false;
@@ -62,7 +65,7 @@ where
                 Some(Err(error)) => return Err(ServeError::Http2(error)),
                 Some(Ok((request, respond))) => {
                     told = false;
-                    idle.as_mut().reset(far(settings.idle_timeout));
+                    idle.as_mut().reset(life::far(settings.idle_timeout));
                     tokio::spawn(answer(request, respond, service.clone(), arrival.clone()));
                 }
             },
@@ -71,6 +74,11 @@ where
                 connection.graceful_shutdown();
             }
             () = drain.forced(), if draining => return Err(ServeError::Forced),
+            () = &mut over, if !old => {
+                (old, told) = (true, true);
+                connection.graceful_shutdown();
+                idle.as_mut().reset(life::far(settings.head_timeout));
+            }
             // The timer runs from the last request on, so that a long one may still be there when it ends.
             () = &mut idle, if !draining => {
                 let next = match (connection.has_streams(), told) {
@@ -83,17 +91,10 @@ where
                     // A client that does not even answer that is not waited for.
                     (false, true) => return Ok(()),
                 };
-                idle.as_mut().reset(far(next));
+                idle.as_mut().reset(life::far(next));
             }
         }
     }
-}
-
-/// A time from now, or one that is as far as makes no difference.
-fn far(after: std::time::Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(after)
-        .unwrap_or_else(|| now + std::time::Duration::from_secs(86_400 * 365))
 }
 
 fn builder(settings: &ServerSettings) -> h2::server::Builder {

@@ -26,6 +26,9 @@ pub struct ServerSettings {
     pub head_timeout: Duration,
     /// Time without a request after which a connection is closed. Default 1 h.
     pub idle_timeout: Duration,
+    /// Longest life of a connection: then the client is told, and the requests that run are finished. Default `None`
+    /// for any.
+    pub max_connection_duration: Option<Duration>,
     /// What it means when an HTTP/1 client closes its direction before it has been answered.
     pub client_end: ClientEnd,
     /// HTTP/2.
@@ -74,6 +77,7 @@ impl Default for ServerSettings {
             server: None,
             head_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(3600),
+            max_connection_duration: None,
             client_end: ClientEnd::default(),
             http2: Http2Settings::default(),
         }

@@ -1,8 +1,13 @@
 //! How long a connection of HTTP/1 may say nothing.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::{Request, Response};
 use mesh_core::drain;
+use mesh_l7::body::Body;
 use mesh_l7::serve::{Server, ServerSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -71,6 +76,60 @@ async fn a_connection_on_which_nothing_comes_is_closed() {
     let (after, answer) = closed_after(b"", settings()).await;
     assert_eq!(answer, "");
     assert!((5..6).contains(&after.as_secs()), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_old_is_closed_when_nothing_runs() {
+    let mut settings = settings();
+    settings.max_connection_duration = Some(Duration::from_secs(7));
+    let (after, answer) = closed_after(HEAD, settings).await;
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
+    assert!((7..8).contains(&after.as_secs()), "{after:?}");
+}
+
+/// GOAWAY tells the client, and the stream that runs is finished.
+#[tokio::test(start_paused = true)]
+async fn an_old_connection_of_http2_takes_nothing_new_and_finishes_what_runs() {
+    let mut settings = settings();
+    settings.max_connection_duration = Some(Duration::from_secs(7));
+    let (client, io) = tokio::io::duplex(1 << 16);
+    let (_trigger, drain) = drain::channel();
+    let server = Server::new(settings);
+    let begin = Instant::now();
+    let serving = tokio::spawn(async move { server.serve(io, downstream(), Slow, drain).await });
+    let (sender, connection) = h2::client::handshake(client).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    let request = Request::get("http://web/").body(()).unwrap();
+    let (response, _) = sender.send_request(request.clone(), true).unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+    assert_eq!(begin.elapsed().as_secs(), 10, "as long as it takes");
+    // The connection is at its end, whatever else is asked.
+    assert!(connection.await.unwrap().is_ok());
+    assert!(sender.ready().await.is_err());
+    serving.await.unwrap().unwrap();
+    assert_eq!(begin.elapsed().as_secs(), 10);
+}
+
+/// Answers after ten seconds.
+#[derive(Clone)]
+struct Slow;
+
+impl tower_service::Service<Request<Body>> for Slow {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Ok(Response::new(Body::empty()))
+        })
+    }
 }
 
 /// Real sockets and real time: each connection is closed, and by the server.

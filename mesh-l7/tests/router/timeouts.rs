@@ -4,6 +4,7 @@ use http::Response;
 use mesh_l7::body::Body;
 use mesh_l7::filter::{Delay, Fault, Percent};
 use mesh_l7::route::{RetryOn, RetryPolicy, Timeouts};
+use mesh_l7::router::RouterSettings;
 
 use crate::harness::{
     Client, Drip, Mesh, answer, ask, bytes, forward, get, grpc, millis, recorded,
@@ -211,4 +212,76 @@ async fn a_limit_beyond_the_end_of_time_is_none() {
     });
     let (response, _) = ask(Mesh::new(rule).router(&client), get()).await;
     assert_eq!(bytes(response.into_body()).await.unwrap(), ".");
+}
+
+/// l7.md 2.9: 408 while the request is not complete, else 504; after the head of the response a reset. Envoy's
+/// words.
+#[tokio::test(start_paused = true)]
+async fn limits_of_streams_hold_where_rules_say_none() {
+    let idle = |settings: &mut RouterSettings| settings.stream_idle = Some(millis(300));
+    let longest = |settings: &mut RouterSettings| settings.max_stream_duration = Some(millis(300));
+    type Change = fn(&mut RouterSettings);
+    let (si, dt) = ("SI stream_idle_timeout", "DT max_duration_timeout");
+    let cases: [(Change, &[u64], u16, &str, &str); 4] = [
+        (idle, &[], 504, si, "stream timeout"),
+        (idle, &[1_000_000], 408, si, "stream timeout"),
+        (longest, &[], 504, dt, "downstream duration timeout"),
+        (
+            longest,
+            &[200, 1_000_000],
+            408,
+            dt,
+            "downstream duration timeout",
+        ),
+    ];
+    for (change, request, status, said, text) in cases {
+        let mut mesh = Mesh::new(forward());
+        change(&mut mesh.router);
+        let client = Client::new(|_, request| async move {
+            let _ = bytes(request.into_body()).await;
+            std::future::pending().await
+        });
+        let begin = tokio::time::Instant::now();
+        let body = match request {
+            [] => Body::empty(),
+            waits => Body::new(Drip::new(waits.iter().copied())),
+        };
+        let request = get().map(|_| body);
+        let (response, entry) = ask(mesh.router(&client), request).await;
+        assert_eq!(response.status(), status, "{said}");
+        let noted = format!("{} {}", entry.flags, entry.detail);
+        assert_eq!(noted, said);
+        assert_eq!(begin.elapsed(), millis(300), "{said}");
+        assert_eq!(bytes(response.into_body()).await.unwrap(), text);
+        assert_eq!(client.attempts(), 1, "nothing is tried again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_there_for_too_long_is_reset_although_bytes_move() {
+    let mut mesh = Mesh::new(forward());
+    mesh.router.max_stream_duration = Some(millis(500));
+    let client =
+        Client::new(|_, _| async { Ok(Response::new(Body::new(Drip::new([200, 200, 200, 200])))) });
+    let (request, record) = recorded(get());
+    let Ok(response) = mesh.router(&client).call(request).await;
+    assert_eq!(response.status(), 200);
+    assert!(bytes(response.into_body()).await.is_err());
+    let noted = record.note(|entry| (entry.flags.to_string(), entry.detail));
+    assert_eq!(noted, ("DT".to_owned(), "max_duration_timeout"));
+}
+
+/// A rule that says 0 has no limit, whatever holds for the others.
+#[tokio::test(start_paused = true)]
+async fn a_rule_goes_before_what_holds_for_all() {
+    let mut rule = forward();
+    rule.timeouts.idle = Some(millis(0));
+    let mut mesh = Mesh::new(rule);
+    mesh.router.stream_idle = Some(millis(300));
+    let client = Client::new(|_, _| async {
+        tokio::time::sleep(millis(1_000)).await;
+        answer(200)
+    });
+    let (response, _) = ask(mesh.router(&client), get()).await;
+    assert_eq!(response.status(), 200);
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::application::Application;
-use crate::objects::{pod, policy, service};
+use crate::objects::{annotated, pod, policy, routes, service};
 use crate::world::World;
 
 const NAMES: [&str; 4] = ["f4", "f5", "f6", "f7"];
@@ -267,4 +267,33 @@ async fn a_new_instance_gets_its_share_little_by_little() {
         warm.iter().all(|count| (18..=22).contains(count)),
         "{warm:?}"
     );
+}
+
+/// l7.md 2.3.3: a failure counts as an answer of five seconds, so that failing fast attracts nothing.
+#[tokio::test]
+async fn peak_ewma_turns_away_from_an_instance_that_fails_or_is_slow() {
+    let objects = annotated(
+        "soon",
+        "10.96.1.1",
+        "web",
+        "balancing.waypoint/algorithm: peak-ewma",
+    ) + &routes(
+        "soon",
+        "[{retries: {attempts: 0}, route: [{destination: {host: soon}}]}]",
+    );
+    let world = World::start(&objects).await;
+    let soon = "10.96.1.1".parse().unwrap();
+    world.v1.fail(true);
+    let mut connection = world.client.connection(soon).await;
+    while world.v1.requests() == 0 {
+        connection.send("GET", "/", "").await.unwrap();
+    }
+    let before = world.v2.requests();
+    for _ in 0..60 {
+        connection.send("GET", "/", "").await.unwrap();
+    }
+    let (failed, answered) = (world.v1.requests(), world.v2.requests() - before);
+    assert_eq!(failed + answered, 61);
+    // It is drawn alone with a probability of 1/32.
+    assert!(failed <= 12, "{failed} of 60 went to the one that fails");
 }

@@ -1,7 +1,7 @@
 //! Instances that fail are taken out and come back.
 
 use crate::application::Application;
-use crate::objects::{pod, policy, service, virtual_service};
+use crate::objects::{annotated, pod, policy, routes, service, virtual_service};
 use crate::world::{WEB, World};
 
 /// Routes everything to `web` without retries, with this outlier detection.
@@ -72,6 +72,32 @@ async fn a_tenth_of_two_instances_is_none() {
         world.client.get(WEB, "/").await;
     }
     assert_eq!((world.v1.requests(), world.v2.requests()), (10, 10));
+}
+
+#[tokio::test]
+async fn one_of_two_instances_is_taken_out_where_the_service_says_so() {
+    let objects = annotated(
+        "pair",
+        "10.96.1.1",
+        "web",
+        "outlier.waypoint/small-fleet: one",
+    ) + &routes(
+        "pair",
+        "[{retries: {attempts: 0}, route: [{destination: {host: pair}}]}]",
+    ) + &policy(
+        "pair",
+        "{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 1, interval: 100ms, baseEjectionTime: 60s}}",
+    );
+    let world = World::start(&objects).await;
+    world.v1.fail(true);
+    world.v2.fail(true);
+    for _ in 0..20 {
+        let answer = world.client.get("10.96.1.1".parse().unwrap(), "/").await;
+        assert_eq!(answer.status, 503);
+    }
+    let mut requests = [world.v1.requests(), world.v2.requests()];
+    requests.sort_unstable();
+    assert_eq!(requests, [1, 19], "one is out, and not both");
 }
 
 #[tokio::test]

@@ -75,6 +75,13 @@ spec: {{clusterIP: {address}, selector: {{app: {app}}}, ports: [{{name: http, po
     )
 }
 
+/// A `Service` as [`service`] makes it, with annotations.
+pub(crate) fn annotated(name: &str, address: &str, app: &str, annotations: &str) -> String {
+    let plain = format!("{{name: {name}, namespace: shop}}");
+    let metadata = format!("{{name: {name}, namespace: shop, annotations: {{{annotations}}}}}");
+    service(name, address, app, "").replace(&plain, &metadata)
+}
+
 /// A `Pod` with the label `app` at `NET.` and this number; further labels follow.
 pub(crate) fn pod(name: &str, app: &str, last: u8, more: &str) -> String {
     format!(

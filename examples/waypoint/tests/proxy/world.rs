@@ -233,6 +233,16 @@ impl World {
         std::fs::rename(new, path).unwrap();
     }
 
+    /// Replaces a part of the mesh.
+    pub(crate) fn edit_mesh(&self, part: &str, by: &str) {
+        let path = self.directory.join("manifests/mesh.yaml");
+        let mesh = std::fs::read_to_string(&path).unwrap();
+        assert!(mesh.contains(part), "{mesh}");
+        let new = self.directory.join("new");
+        std::fs::write(&new, mesh.replace(part, by)).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
     /// Waits for something to hold.
     pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let began = Instant::now();

@@ -7,8 +7,8 @@ use mesh_core::lb::SmallFleet;
 use mesh_core::limits::BucketSettings;
 use mesh_core::model::NamespacedHostname;
 use mesh_hbone::proxy::{ServiceSettings, TrafficSettings};
+use mesh_xds::manifest::annotations::{Expected, rate, small_fleet, value};
 use mesh_xds::manifest::{Document, Inventory, Problem};
-use process::duration;
 
 use super::destinations::Settings;
 
@@ -64,7 +64,13 @@ impl Annotated {
         let values = Values {
             rate: value(document, RATE, rate, before.rate, problems),
             attempts: value(document, ATTEMPTS, attempts, before.attempts, problems),
-            small_fleet: value(document, SMALL_FLEET, fleet, before.small_fleet, problems),
+            small_fleet: value(
+                document,
+                SMALL_FLEET,
+                small_fleet,
+                before.small_fleet,
+                problems,
+            ),
         };
         if values != Values::default() {
             next.0.insert(key, values);
@@ -94,51 +100,10 @@ impl Values {
     }
 }
 
-/// The value of an annotation; `before` where it is wrong.
-fn value<T>(
-    document: &Document,
-    name: &str,
-    parse: fn(&str) -> Result<T, String>,
-    before: Option<T>,
-    problems: &mut Vec<Problem>,
-) -> Option<T> {
-    let text = document.metadata().annotations.get(name)?;
-    match parse(text.trim()) {
-        Ok(value) => Some(value),
-        Err(expected) => {
-            let path = format!("metadata.annotations.{name}");
-            let text = format!("`{text}`, expected {expected}");
-            let problem = document.problem(&path, text);
-            // A service entry with several hosts says it once.
-            if !problems.contains(&problem) {
-                problems.push(problem);
-            }
-            before
-        }
-    }
-}
-
-/// `connections/time`.
-fn rate(text: &str) -> Result<BucketSettings, String> {
-    let expected = || "connections/time, such as 100/1s".to_owned();
-    let (connections, time) = text.split_once('/').ok_or_else(expected)?;
-    let connections: u32 = connections.trim().parse().map_err(|_| expected())?;
-    let time = duration::parse(time.trim()).ok_or_else(expected)?;
-    BucketSettings::new(connections, connections, time).map_err(|error| error.to_string())
-}
-
-fn attempts(text: &str) -> Result<NonZeroU8, String> {
+fn attempts(text: &str) -> Result<NonZeroU8, Expected> {
     let number = text.parse().ok();
     let number = number.filter(|number: &NonZeroU8| number.get() <= MOST_ATTEMPTS);
-    number.ok_or_else(|| format!("a number of 1 to {MOST_ATTEMPTS}"))
-}
-
-fn fleet(text: &str) -> Result<SmallFleet, String> {
-    match text {
-        "one" => Ok(SmallFleet::One),
-        "never" => Ok(SmallFleet::Never),
-        _ => Err("one or never".to_owned()),
-    }
+    number.ok_or_else(|| Expected::new(format!("a number of 1 to {MOST_ATTEMPTS}")))
 }
 
 #[cfg(test)]
@@ -195,7 +160,10 @@ spec:
         assert_eq!(problems.len(), 2, "{problems:?}");
         let text = problems[0].to_string();
         assert!(text.contains("web.yaml:6"), "{text}");
-        assert!(text.contains("`many`, expected connections/time"), "{text}");
+        assert!(
+            text.contains("`many`, expected a number and a time such as 100/1s"),
+            "{text}"
+        );
         for values in second.0.values() {
             let rate = BucketSettings::new(5, 5, std::time::Duration::from_secs(1));
             assert_eq!(values.rate, rate.ok());
@@ -231,17 +199,10 @@ spec:
     }
 
     #[test]
-    fn values_are_checked() {
-        for text in ["100/1s", "1/1m", "5 / 500ms"] {
-            assert!(rate(text).is_ok(), "{text}");
-        }
-        for text in ["", "100", "0/1s", "-1/1s", "1/0s", "1/1ms", "a/1s", "1/x"] {
-            assert!(rate(text).is_err(), "{text}");
-        }
+    fn attempts_are_1_to_10() {
         assert!(attempts("1").is_ok() && attempts("10").is_ok());
         for text in ["0", "11", "", "-1", "x"] {
             assert!(attempts(text).is_err(), "{text}");
         }
-        assert!(fleet("one").is_ok() && fleet("never").is_ok() && fleet("two").is_err());
     }
 }

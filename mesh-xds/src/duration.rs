@@ -1,8 +1,18 @@
-//! Durations as they are written in the environment: `50us`, `500ms`, `10s`, `1m30s`, `1h`.
+//! Durations as they are written in annotations and in the environment: `50us`, `500ms`, `10s`, `1m30s`, `1h`.
 
 use std::time::Duration;
 
-/// Reads a sequence of whole numbers with the units `us`, `ms`, `s`, `m`, `h` and `d`.
+/// Reads a sequence of whole numbers with the units `us`, `ms`, `s`, `m`, `h` and `d`; `None` for anything else,
+/// and for more than a [`Duration`] holds.
+///
+/// ```
+/// use std::time::Duration;
+/// use mesh_xds::duration;
+///
+/// assert_eq!(duration::parse("1m30s"), Some(Duration::from_secs(90)));
+/// assert_eq!(duration::parse("90"), None);
+/// ```
+#[must_use]
 pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
