@@ -26,6 +26,7 @@ mod fault;
 mod http1;
 mod http2;
 mod life;
+mod refusal;
 mod refused;
 mod response;
 mod rewound;

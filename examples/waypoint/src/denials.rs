@@ -1,9 +1,12 @@
-//! What policies have against a request, as its record says it.
+//! What policies, tokens and external authorizers have against a request, as its record says it.
 
 use http::request::Parts;
 use mesh_authz::claims::VerifiedClaims;
-use mesh_authz::layer::{DecidedBy, RequestAuthorizer, RequestDecision, RequestVerdict};
-use mesh_l7::record::Record;
+use mesh_authz::layer::{
+    AuditRecord, Counter, DecidedBy, Refusal, RequestAuthorizer, RequestDecision, RequestVerdict,
+    Sink,
+};
+use mesh_l7::record::{Flags, Record};
 
 /// Lets another authorizer decide, and notes in the request's record why it denies, in the words of Envoy's
 /// `RESPONSE_CODE_DETAILS`. Clients are not told.
@@ -21,6 +24,30 @@ impl<A: RequestAuthorizer> RequestAuthorizer for NotesDenials<A> {
         }
         decision
     }
+}
+
+/// Notes in records what layers answer without a policy, in the words of Envoy's `RESPONSE_CODE_DETAILS`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotesRefusals;
+
+impl Sink for NotesRefusals {
+    fn count(&self, _: &Counter) {}
+
+    fn refused(&self, request: &Parts, why: &Refusal) {
+        let Some(record) = Record::of(&request.extensions) else {
+            return;
+        };
+        let flags = match why {
+            Refusal::External | Refusal::ExternalFailed => Flags::UNAUTHORIZED,
+            _ => Flags::NONE,
+        };
+        record.note(|entry| {
+            entry.flags = entry.flags.and(flags);
+            entry.denial = Some(why.details().into());
+        });
+    }
+
+    fn audit(&self, _: &AuditRecord) {}
 }
 
 /// Source: Envoy's RBAC filter, with Istio's names of policies.

@@ -21,7 +21,7 @@ use tower_layer::Layer;
 use crate::claims::ClaimsToRoutes;
 use crate::client_cert::WithClientCert;
 use crate::connector::Connector;
-use crate::denials::NotesDenials;
+use crate::denials::{NotesDenials, NotesRefusals};
 use crate::external;
 use crate::mesh::Mesh;
 use crate::security::ServiceSecurity;
@@ -93,7 +93,7 @@ impl<A: Clone> Stack<A> {
         policies: RequestPolicies,
         client_cert: Option<HeaderValue>,
     ) -> Requests<A> {
-        let custom = AuthzLayer::new(policies.clone(), Arc::new(NoSink));
+        let custom = AuthzLayer::new(policies.clone(), Arc::new(NotesRefusals));
         let custom = custom.custom(self.authorizers.clone());
         let authz = AuthzLayer::new(NotesDenials(policies), Arc::new(NoSink));
         let authz = authz.layer(self.limited.clone());
@@ -101,7 +101,7 @@ impl<A: Clone> Stack<A> {
             security.tokens.watch(),
             Arc::new(SystemClock),
             Scheme::HTTP,
-            Arc::new(NoSink),
+            Arc::new(NotesRefusals),
         );
         self.telemetry.layer(WithClientCert {
             value: client_cert,

@@ -144,6 +144,7 @@ fn ingress(
     let mut server = ServerSettings::default();
     server.targets = shared.mesh.target_rules();
     shared.settings.timeouts.of_connections(&mut server);
+    server.refusals = Some(shared.telemetry.observer());
     let ingress = Ingress {
         settings: shared.settings.clone(),
         identity: shared.identity.clone(),

@@ -19,6 +19,7 @@ use super::counter::{Counter, JwtOutcome};
 use super::extensions::set_claims;
 use super::future::ResponseFuture;
 use super::ready;
+use super::refusal::Refusal;
 use super::reply::Reply;
 use super::sink::Sink;
 use crate::jwt::{Authenticated, Authenticator, JwtError};
@@ -103,6 +104,7 @@ where
             }
             Err(error) => {
                 ready::release(&mut self.inner);
+                self.shared.sink.refused(&parts, &Refusal::Token(error));
                 let challenge = challenge(&parts, &self.shared.scheme);
                 let reply = Reply::new(error.status(), error.to_string());
                 ResponseFuture::local(reply.with(WWW_AUTHENTICATE, challenge).to(&parts))

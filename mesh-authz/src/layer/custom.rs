@@ -22,6 +22,7 @@ use super::policies::RequestPolicies;
 use super::prepared::Prepared;
 use super::provider::ExternalProvider;
 use super::ready;
+use super::refusal::Refusal;
 use super::reply::Reply;
 use super::report::Report;
 use crate::external::HeaderChanges;
@@ -148,7 +149,10 @@ impl Shared {
             };
             let changes = match self.ask_one(&name, &parts).await {
                 Ok(changes) => changes,
-                Err(reply) => return self.denied(parts, &raw, rule, *reply),
+                Err((reply, why)) => {
+                    self.report.sink.refused(&parts, &why);
+                    return self.denied(parts, &raw, rule, reply);
+                }
             };
             allowed.push(name);
             if changes.is_empty() {
@@ -175,17 +179,17 @@ impl Shared {
     }
 
     /// The changes that this provider wants, or the answer to the client when it denies.
-    async fn ask_one(&self, name: &Name, parts: &Parts) -> Result<HeaderChanges, Box<Reply>> {
+    async fn ask_one(&self, name: &Name, parts: &Parts) -> Result<HeaderChanges, (Reply, Refusal)> {
+        let failed = |reply: Box<Reply>| (*reply, Refusal::ExternalFailed);
         let Some(provider) = self.providers.load().get(name).cloned() else {
-            return Err(Box::new(Reply::denied()));
+            return Err((Reply::denied(), Refusal::ExternalFailed));
         };
         let connection = self.policies.connection().connection();
         // It is in its form already, and stays as it is.
         let rules = self.policies.target_rules();
-        let target = head::target(&parts.method, &parts.uri, rules)?;
-        let request = head::request(parts, target.as_ref())?;
-        let answer = provider.ask(name, &connection, &request).await;
-        answer.map_err(Box::new)
+        let target = head::target(&parts.method, &parts.uri, rules).map_err(failed)?;
+        let request = head::request(parts, target.as_ref()).map_err(failed)?;
+        provider.ask(name, &connection, &request).await
     }
 }
 

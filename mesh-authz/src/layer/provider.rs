@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
+use super::refusal::Refusal;
 use super::reply::Reply;
 use crate::connection::Connection;
 use crate::external::{
@@ -54,21 +55,24 @@ impl ExternalProvider {
         self
     }
 
-    /// The changes of a request that the provider allows, or the answer to the client.
+    /// The changes of a request that the provider allows, or the answer to the client and why it is given.
     pub(super) async fn ask(
         &self,
         name: &str,
         connection: &Connection<'_>,
         request: &Request<'_>,
-    ) -> Result<HeaderChanges, Reply> {
+    ) -> Result<HeaderChanges, (Reply, Refusal)> {
         match self.authorizer.check(name, connection, request).await {
             Ok(ExternalAnswer::Allow) => Ok(HeaderChanges::default()),
             Ok(ExternalAnswer::Change(changes)) => Ok(changes),
-            Ok(ExternalAnswer::Deny(denial)) => Err(reply(denial)),
-            Err(ExternalError::UnknownProvider) => Err(Reply::denied()),
+            Ok(ExternalAnswer::Deny(denial)) => Err((reply(denial), Refusal::External)),
+            Err(ExternalError::UnknownProvider) => Err((Reply::denied(), Refusal::ExternalFailed)),
             Err(_) => match self.on_error {
                 OnError::Allow => Ok(HeaderChanges::default()),
-                OnError::Deny(status) => Err(Reply::new(final_status(status), "")),
+                OnError::Deny(status) => {
+                    let reply = Reply::new(final_status(status), "");
+                    Err((reply, Refusal::ExternalFailed))
+                }
             },
         }
     }

@@ -107,6 +107,8 @@ fn a_bad_token_is_answered_with_401_and_never_arrives() {
         *sink.counters.lock().unwrap(),
         [Counter::Jwt(JwtOutcome::Refused)]
     );
+    let refused = ["/p jwt_authn_access_denied{Jwt_is_expired}"];
+    assert_eq!(*sink.refused.lock().unwrap(), refused);
 }
 
 #[test]

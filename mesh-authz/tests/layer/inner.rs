@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
-use mesh_authz::layer::{AuditRecord, Counter, Sink};
+use mesh_authz::layer::{AuditRecord, Counter, Refusal, Sink};
 use mesh_core::clock::WallClock;
 use tower_service::Service;
 
@@ -84,11 +85,18 @@ pub(crate) fn header<'r, B>(response: &'r Response<B>, name: &str) -> Option<&'r
 pub(crate) struct Remembers {
     pub(crate) counters: Mutex<Vec<Counter>>,
     pub(crate) records: Mutex<Vec<String>>,
+    /// What was answered without a policy: path and reason.
+    pub(crate) refused: Mutex<Vec<String>>,
 }
 
 impl Sink for Remembers {
     fn count(&self, counter: &Counter) {
         self.counters.lock().unwrap().push(counter.clone());
+    }
+
+    fn refused(&self, request: &Parts, why: &Refusal) {
+        let line = format!("{} {}", request.uri.path(), why.details());
+        self.refused.lock().unwrap().push(line);
     }
 
     fn audit(&self, record: &AuditRecord) {

@@ -299,6 +299,10 @@ fn external_authorizers_are_asked_until_one_denies() {
         policy: Some("shop/ask-b".into()),
     };
     assert!(stack.sink.counters.lock().unwrap().contains(&external));
+    assert_eq!(
+        *stack.sink.refused.lock().unwrap(),
+        ["/ask ext_authz_denied"]
+    );
 }
 
 /// Envoy asks each provider in a filter of its own, about the request that the one before left.
@@ -360,6 +364,12 @@ fn authorizers_that_do_not_answer_deny_unless_they_are_to_allow() {
         let response = stack.send(get("/ask"));
         assert_eq!(response.status().as_u16(), status, "{error}");
         assert_eq!(response.body(), body, "{error}");
+        let refused = stack.sink.refused.lock().unwrap();
+        let expected: &[&str] = match status {
+            200 => &[],
+            _ => &["/ask ext_authz_error"],
+        };
+        assert_eq!(*refused, expected, "{error}");
     }
     let unknown = Stack::new(vec![asks("ask-a")]);
     assert_eq!(unknown.status(get("/ask")), 403, "nobody has this name");

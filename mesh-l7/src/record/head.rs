@@ -40,8 +40,22 @@ impl RequestHead {
     /// That of a request, with those of its headers that are `wanted`.
     #[must_use]
     pub fn of<B>(request: &http::Request<B>, wanted: &[HeaderName]) -> Self {
-        let headers = request.headers();
-        let uri = request.uri();
+        let line = (request.method(), request.uri(), request.version());
+        Self::new(line, request.headers(), wanted)
+    }
+
+    /// That of a request, without headers.
+    #[cfg(feature = "serve")]
+    pub(crate) fn of_parts(parts: &http::request::Parts) -> Self {
+        let line = (&parts.method, &parts.uri, parts.version);
+        Self::new(line, &parts.headers, &[])
+    }
+
+    fn new(
+        (method, uri, version): (&Method, &Uri, Version),
+        headers: &HeaderMap,
+        wanted: &[HeaderName],
+    ) -> Self {
         let host = match uri.authority() {
             None => headers.get(http::header::HOST).cloned(),
             Some(_) => None,
@@ -50,11 +64,11 @@ impl RequestHead {
             .path_and_query()
             .map_or(1, |target| target.as_str().len());
         // `GET /path HTTP/1.1` and the empty line at the end.
-        let line = request.method().as_str().len() + target + 12 + 2;
+        let line = method.as_str().len() + target + 12 + 2;
         Self {
-            method: request.method().clone(),
+            method: method.clone(),
             uri: uri.clone(),
-            version: request.version(),
+            version,
             host,
             headers: Captured::of(headers, wanted),
             bytes: as_u64(line).saturating_add(size(headers)),

@@ -18,7 +18,7 @@ use crate::wire::random;
 /// What the requests of one connection have in common.
 pub(super) struct Arrival {
     pub(super) settings: Arc<ServerSettings>,
-    downstream: Arc<Downstream>,
+    pub(super) downstream: Arc<Downstream>,
 }
 
 impl Arrival {
@@ -42,7 +42,13 @@ impl Arrival {
             admitted.upgrade = Some(allowed(protocol, &settings.rules.upgrades)?);
         }
         if parts.method != Method::CONNECT {
-            parts.uri = origin_form(std::mem::take(&mut parts.uri), &settings.targets)?;
+            match origin_form(std::mem::take(&mut parts.uri), &settings.targets) {
+                Ok(uri) => parts.uri = uri,
+                Err((fault, uri)) => {
+                    parts.uri = uri;
+                    return Err(fault.into());
+                }
+            }
         }
         let headers = &mut parts.headers;
         settings.edge.enter(headers, settings.scheme, random);
@@ -65,8 +71,18 @@ fn allowed(protocol: &str, upgrades: &[Box<str>]) -> Result<HeaderValue, BadHead
     }
 }
 
-/// Path and query, normalised; everything else of the URI is in the headers by now.
-fn origin_form(uri: Uri, rules: &TargetRules) -> Result<Uri, BadTarget> {
+/// Path and query, normalised; everything else of the URI is in the headers by now. The URI comes back with what is
+/// wrong about it.
+fn origin_form(uri: Uri, rules: &TargetRules) -> Result<Uri, (BadTarget, Uri)> {
+    match normalized(&uri, rules) {
+        Ok(None) => Ok(uri),
+        Ok(Some(target)) => Ok(Uri::from(target)),
+        Err(fault) => Err((fault, uri)),
+    }
+}
+
+/// Path and query, where they are not what there is.
+fn normalized(uri: &Uri, rules: &TargetRules) -> Result<Option<PathAndQuery>, BadTarget> {
     let raw = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     // A URI may have a query directly after its authority.
     let rooted = match raw.starts_with(['/', '*']) {
@@ -75,13 +91,12 @@ fn origin_form(uri: Uri, rules: &TargetRules) -> Result<Uri, BadTarget> {
     };
     let target = Target::normalize(rooted.as_bytes(), *rules)?;
     let changed = (target.as_str() != raw).then(|| target.as_str().to_owned());
-    let target = match (changed, uri.path_and_query()) {
-        (None, Some(_)) if uri.authority().is_none() => return Ok(uri),
+    Ok(Some(match (changed, uri.path_and_query()) {
+        (None, Some(_)) if uri.authority().is_none() => return Ok(None),
         (None, Some(same)) => same.clone(),
         (None, None) => PathAndQuery::from_static("/"),
         (Some(changed), _) => PathAndQuery::try_from(changed).map_err(|_| BadTarget::Form)?,
-    };
-    Ok(Uri::from(target))
+    }))
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::arrival::Arrival;
 use super::fault::Fault;
-use super::settings::{ClientEnd, ServerSettings};
+use super::refusal;
+use super::settings::ClientEnd;
 use super::turn::Turn;
 use crate::hygiene::{Expects, RequestStream};
 
@@ -39,6 +41,7 @@ pub(super) struct Checked<IO> {
     end: Option<End>,
     patience: Patience,
     farewell: Farewell,
+    arrival: Arc<Arrival>,
 }
 
 /// Why nothing more is read.
@@ -53,7 +56,8 @@ enum End {
 }
 
 impl<IO> Checked<IO> {
-    pub(super) fn new(io: IO, settings: &ServerSettings, turn: Arc<Turn>) -> Self {
+    pub(super) fn new(io: IO, arrival: Arc<Arrival>, turn: Arc<Turn>) -> Self {
+        let settings = &*arrival.settings;
         Self {
             io,
             requests: RequestStream::new(settings.rules.clone()),
@@ -66,6 +70,7 @@ impl<IO> Checked<IO> {
             end: None,
             patience: Patience::new(settings.head_timeout, settings.idle_timeout),
             farewell: Farewell::default(),
+            arrival,
         }
     }
 
@@ -75,6 +80,8 @@ impl<IO> Checked<IO> {
             self.end = Some(End::Broken);
         } else {
             self.farewell.answer(&fault);
+            let words = u64::try_from(fault.to_string().len()).unwrap_or(u64::MAX);
+            refusal::tell(&self.arrival, None, &fault, words);
             self.end = Some(End::Last);
         }
         self.held = BytesMut::new();

@@ -23,6 +23,7 @@ use super::call::Call;
 use super::checked::Checked;
 use super::error::ServeError;
 use super::life;
+use super::refusal;
 use super::response::{Asked, for_http1};
 use super::switched::{Connection, Switched};
 use super::turn::Turn;
@@ -43,7 +44,7 @@ where
 {
     let turn = Arc::new(Turn::default());
     let settings = arrival.settings.clone();
-    let io = TokioIo::new(Checked::new(io, &settings, turn.clone()));
+    let io = TokioIo::new(Checked::new(io, arrival.clone(), turn.clone()));
     let requests = Requests {
         service,
         arrival,
@@ -109,7 +110,7 @@ where
         };
         let mut switch = None;
         let call = match entered {
-            Err(refused) => Call::answered(refused.response()),
+            Err(refused) => Call::answered(refusal::answer(&self.arrival, &parts, &refused)),
             Ok(admitted) => {
                 let tunnel = admitted.upgrade.is_some() || parts.method == Method::CONNECT;
                 asked.admitted = admitted;

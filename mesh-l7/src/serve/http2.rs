@@ -21,6 +21,7 @@ use super::arrival::Arrival;
 use super::call::Call;
 use super::error::ServeError;
 use super::life;
+use super::refusal;
 use super::response::{Asked, for_http2};
 use super::settings::ServerSettings;
 use crate::body::Body;
@@ -136,7 +137,7 @@ async fn answer<S>(
         key: None,
     };
     let call = match entered {
-        Err(refused) => Call::answered(refused.response()),
+        Err(refused) => Call::answered(refusal::answer(&arrival, &parts, &refused)),
         Ok(admitted) => {
             if admitted.expects_continue {
                 let mut go_on = Response::new(());

@@ -4,6 +4,7 @@ use http::header::LOCATION;
 use http::{HeaderValue, Response, StatusCode};
 use mesh_core::target::BadTarget;
 
+use super::fault::Fault;
 use crate::body::Body;
 use crate::hygiene::BadHead;
 
@@ -24,6 +25,10 @@ impl From<BadTarget> for Refused {
 }
 
 impl Refused {
+    pub(super) fn fault(&self) -> Fault {
+        Fault::Request(self.0.clone())
+    }
+
     pub(super) fn response(&self) -> Response<Body> {
         let mut response = Response::new(Body::from(bytes::Bytes::from(self.0.to_string())));
         *response.status_mut() =

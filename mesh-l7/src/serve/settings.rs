@@ -1,11 +1,13 @@
 //! How connections are served.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use mesh_core::target::TargetRules;
 
 use crate::hygiene::{Edge, HygieneRules};
+use crate::record::Observer;
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -26,6 +28,9 @@ pub struct ServerSettings {
     pub head_timeout: Duration,
     /// Time without a request after which a connection is closed. Default 1 h.
     pub idle_timeout: Duration,
+    /// Told about requests that are answered here, as no service sees them: heads that are refused or do not come in
+    /// time. Default nobody.
+    pub refusals: Option<Arc<dyn Observer>>,
     /// Longest life of a connection: then the client is told, and the requests that run are finished. Default `None`
     /// for any.
     pub max_connection_duration: Option<Duration>,
@@ -77,6 +82,7 @@ impl Default for ServerSettings {
             server: None,
             head_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(3600),
+            refusals: None,
             max_connection_duration: None,
             client_end: ClientEnd::default(),
             http2: Http2Settings::default(),

@@ -76,6 +76,13 @@ impl TelemetryLayer {
         }
     }
 
+    /// Who is told of requests that never come to the layer, such as
+    /// [`ServerSettings::refusals`](crate::serve::ServerSettings::refusals): they go where the others go.
+    #[must_use]
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        self.shared.clone()
+    }
+
     /// What is done about traces.
     #[must_use]
     pub fn with_trace(mut self, trace: TraceSettings) -> Self {

@@ -12,6 +12,7 @@ mod http2;
 mod pairs;
 mod proxy;
 mod raw;
+mod refusals;
 mod table;
 mod timeouts;
 mod upstreams;

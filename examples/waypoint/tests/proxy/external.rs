@@ -181,6 +181,12 @@ async fn an_authorizer_over_http_decides() {
         ]
     );
     assert_eq!(world.v1.requests() + world.v2.requests(), before + 2);
+    for line in [
+        "\"GET /http/deny HTTP/1.1\" 302 UAEX ext_authz_denied",
+        "\"GET /http/fail HTTP/1.1\" 403 UAEX ext_authz_error",
+    ] {
+        world.until(line, async || world.lines(&[line]) == 1).await;
+    }
     // `failOpen`, which does not make an unknown authorizer one.
     world.write(&objects(&world, true));
     let open = async || world.client.get(WEB, "/http/fail").await.status == 200;
@@ -218,5 +224,9 @@ async fn an_authorizer_that_is_away_denies() {
     let before = world.v1.requests() + world.v2.requests();
     assert_eq!(world.client.get(WEB, "/http/a").await.status, 403);
     assert_eq!(world.client.get(WEB, "/grpc/a").await.status, 503);
+    let line = "\"GET /grpc/a HTTP/1.1\" 503 UAEX ext_authz_error";
+    world.until(line, async || world.lines(&[line]) == 1).await;
+    let page = world.fetch(15020, "/stats/prometheus").await.unwrap();
+    assert!(page.contains("response_flags=\"UAEX\""), "{page}");
     assert_eq!(world.v1.requests() + world.v2.requests(), before);
 }

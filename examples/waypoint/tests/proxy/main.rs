@@ -29,6 +29,7 @@ mod locality;
 mod networks;
 mod objects;
 mod passthrough;
+mod refusals;
 mod retries;
 mod scenarios;
 mod telemetry;

@@ -168,6 +168,12 @@ spec:
         assert_eq!(answer.status, status, "{path} {headers} {answer:?}");
     }
     assert_eq!(world.v1.requests() + world.v2.requests(), 2);
+    for line in [
+        "\"GET / HTTP/1.1\" 401 - jwt_authn_access_denied{Jwt_is_expired}",
+        "\"GET /admin HTTP/1.1\" 401 - jwt_authn_access_denied{Jwt_verification_fails}",
+    ] {
+        world.until(line, async || world.lines(&[line]) == 1).await;
+    }
 }
 
 #[tokio::test]
