@@ -77,6 +77,8 @@
 //! # }
 //! ```
 //!
+//! [`RetryLayer`] and [`TimeoutLayer`] do that part of it alone, around any service.
+//!
 //! **Order:** inside of authentication, authorization and rate limits, because their answers are not tried
 //! again; outside of the client, which makes one attempt.
 
@@ -97,11 +99,13 @@ mod outgoing;
 mod penalty;
 mod replay;
 mod retry_after;
+mod retry_layer;
 mod session;
 mod session_key;
 mod settings;
 mod shared;
 mod tee;
+mod timeout_layer;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -123,9 +127,11 @@ use crate::upstream::Upstreams;
 pub use chance::Chance;
 pub use counters::Counters;
 pub use grpc_timeout::{GRPC_TIMEOUT, grpc_timeout};
+pub use retry_layer::{Failures, Retry, RetryLayer};
 pub use session_key::SessionKey;
 pub use settings::{OriginalTarget, RouterSettings};
 use shared::Shared;
+pub use timeout_layer::{Timeout, TimeoutFuture, TimeoutLayer};
 
 /// Routes requests, and has each of them answered by a host of its upstream, in as many attempts as its
 /// rule allows.

@@ -15,6 +15,8 @@
 //! switched connection, and the body of an answer `101` is what it receives. The end of a body is the
 //! end of that direction. `CONNECT` works the same way with answers of 2xx.
 //!
+//! Requests that are refused before a service sees them can be told to an observer ([`ServerSettings::refusals`]).
+//!
 //! [`detect`] tells HTTP from other protocols by their first bytes and gives the connection back.
 
 mod arrival;

@@ -18,16 +18,19 @@ use crate::record::{Flags, Record};
 /// What an attempt holds until its response has ended.
 #[derive(Debug)]
 pub(super) struct Held {
-    _request: Permit,
-    _active: Active,
+    _places: Option<(Permit, Active)>,
 }
 
 impl Held {
     pub(super) fn new(request: Permit, active: Active) -> Self {
         Self {
-            _request: request,
-            _active: active,
+            _places: Some((request, active)),
         }
+    }
+
+    /// Nothing.
+    pub(super) const fn nothing() -> Self {
+        Self { _places: None }
     }
 }
 
