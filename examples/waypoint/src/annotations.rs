@@ -1,12 +1,15 @@
 //! Annotations of services, service entries and the waypoint's gateway, for what their objects have no field for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mesh_core::lb::{Algorithm, SmallFleet};
 use mesh_core::name::Name;
 use mesh_l7::limit::{LocalLimit, Standings};
 use mesh_xds::manifest::annotations::{Expected, request_limits, small_fleet, value};
 use mesh_xds::manifest::{Document, Inventory, Problem};
+
+use process::duration;
 
 use crate::config::WorkloadInfo;
 
@@ -19,6 +22,11 @@ const HEADERS: &str = "ratelimit.waypoint/headers";
 const SMALL_FLEET: &str = "outlier.waypoint/small-fleet";
 /// `peak-ewma`: the endpoint that is expected to answer first.
 const ALGORITHM: &str = "balancing.waypoint/algorithm";
+/// The time without an answer after which a request is sent to another endpoint as well, such as `50ms`.
+const HEDGE: &str = "retry.waypoint/hedge-after";
+
+const SOONEST_HEDGE: Duration = Duration::from_millis(1);
+const LATEST_HEDGE: Duration = Duration::from_secs(3600);
 
 /// The annotations that are in force.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +51,7 @@ pub(crate) struct Values {
     pub(crate) standings: Option<Standings>,
     pub(crate) small_fleet: Option<SmallFleet>,
     pub(crate) algorithm: Option<Algorithm>,
+    pub(crate) hedge: Option<Duration>,
 }
 
 impl Annotated {
@@ -144,6 +153,7 @@ impl Values {
                 problems,
             ),
             algorithm: value(document, ALGORITHM, algorithm, before.algorithm, problems),
+            hedge: value(document, HEDGE, hedge, before.hedge, problems),
         }
     }
 }
@@ -161,6 +171,12 @@ fn algorithm(text: &str) -> Result<Algorithm, Expected> {
         "peak-ewma" => Ok(Algorithm::PeakEwma),
         _ => Err(Expected::new("peak-ewma")),
     }
+}
+
+fn hedge(text: &str) -> Result<Duration, Expected> {
+    let after = duration::parse(text);
+    let after = after.filter(|after| (SOONEST_HEDGE..=LATEST_HEDGE).contains(after));
+    after.ok_or_else(|| Expected::new("a time of 1ms to 1h"))
 }
 
 #[cfg(test)]

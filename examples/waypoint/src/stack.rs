@@ -14,7 +14,7 @@ use mesh_core::watch::Watch;
 use mesh_l7::client::{Client, ClientSettings};
 use mesh_l7::limit::{RateLimit, RateLimitLayer};
 use mesh_l7::mesh::{Endpoint, MeshUpstreams};
-use mesh_l7::router::{Router, RouterSettings};
+use mesh_l7::router::{Hedge, Router, RouterSettings};
 use mesh_l7::telemetry::{Telemetry, TelemetryLayer};
 use tower_layer::Layer;
 
@@ -26,7 +26,7 @@ use crate::external;
 use crate::mesh::Mesh;
 use crate::security::ServiceSecurity;
 
-type Routing<A> = ClaimsToRoutes<RateLimit<Router<Endpoint, Arc<MeshUpstreams>, A>>>;
+type Routing<A> = ClaimsToRoutes<RateLimit<Router<Endpoint, Arc<MeshUpstreams>, Hedge<A>>>>;
 
 /// What sends requests to endpoints.
 pub(crate) type Upstream = Client<Endpoint, Connector>;
@@ -77,7 +77,7 @@ impl<A: Clone> Stack<A> {
         settings.session_key = mesh.session_key;
         mesh.timeouts.of_requests(&mut settings);
         let (routes, upstreams) = (mesh.routes.watch(), mesh.upstreams.clone());
-        let router = Router::with_settings(routes, upstreams, client, settings);
+        let router = Router::with_settings(routes, upstreams, Hedge::new(client), settings);
         let limits = RateLimitLayer::new(mesh.limits.table.watch());
         Self {
             telemetry,

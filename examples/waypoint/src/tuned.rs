@@ -23,6 +23,7 @@ impl UpstreamConfig for Tuned {
         let Some(values) = self.annotated.of(&target.namespace, &target.hostname) else {
             return settings;
         };
+        settings.hedge = values.hedge;
         let balancing = &mut settings.balancing;
         balancing.algorithm = values.algorithm.unwrap_or(balancing.algorithm);
         if let (Some(outlier), Some(fleet)) = (&mut balancing.outlier, values.small_fleet) {

@@ -16,6 +16,7 @@ use super::commit::{self, Held};
 use super::decide::{self, Ended, Next, Stop};
 use super::failure::Failure;
 use super::grpc_timeout::{self, GRPC_TIMEOUT, grpc_timeout};
+use super::hedge::Elsewhere;
 use super::limits::{Activity, TimeLimits, Total};
 use super::number;
 use super::outgoing::Outgoing;
@@ -218,6 +219,10 @@ where
 
     /// What came of an attempt, to those who choose hosts.
     fn report(&mut self, host: &Host<E>, answer: &Result<Response<Body>, Failure>, took: Duration) {
+        // What a hedge says of both hosts has been told by it.
+        if self.upstream.settings.hedge.is_some() && answered_elsewhere(answer) {
+            return;
+        }
         let now = Instant::now().into_std();
         let event = match answer {
             Ok(response) => Some(event(response)),
@@ -311,6 +316,11 @@ where
         };
         response.map(|body| commit::held(body, held, limits, self.record))
     }
+}
+
+fn answered_elsewhere(answer: &Result<Response<Body>, Failure>) -> bool {
+    let extensions = answer.as_ref().ok().map(Response::extensions);
+    extensions.is_some_and(|extensions| extensions.get::<Elsewhere>().is_some())
 }
 
 /// What a response says of its host. A response of gRPC that is headers alone says it by `grpc-status`.

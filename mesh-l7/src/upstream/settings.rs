@@ -26,6 +26,9 @@ pub struct ClusterSettings {
     pub max_connection_duration: Option<Duration>,
     /// Requests that a connection is used for; 0 for any number.
     pub max_requests_per_connection: u32,
+    /// The time without an answer after which a request is sent to another host as well, by
+    /// [`Hedge`](crate::router::Hedge); `None`, the default, for never.
+    pub hedge: Option<Duration>,
     /// Whether connections are left where they were going: no balancing.
     pub passthrough: Passthrough,
     /// Where hosts are preferred. Whoever knows where hosts are makes priorities and

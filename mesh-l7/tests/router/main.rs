@@ -10,6 +10,7 @@ mod bodies;
 mod cancellation;
 mod filters;
 mod harness;
+mod hedging;
 mod layers;
 mod mirrors;
 mod replies;

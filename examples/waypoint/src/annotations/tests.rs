@@ -71,14 +71,15 @@ fn services_entries_and_the_gateway_have_annotations_and_wrong_ones_keep_the_las
     assert_eq!(found, expected);
 
     let wrong = r#"ratelimit.waypoint/requests: "5/1s; many", outlier.waypoint/small-fleet: never,
-        balancing.waypoint/algorithm: fast, ratelimit.waypoint/headers: some"#;
+        balancing.waypoint/algorithm: fast, retry.waypoint/hedge-after: 2h, ratelimit.waypoint/headers: some"#;
     let (second, problems) = next(&first, wrong);
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(texts.len(), 9, "three of each object: {texts:#?}");
+    assert_eq!(texts.len(), 12, "four of each object: {texts:#?}");
     for (text, words) in texts.iter().zip([
         "metadata.annotations.ratelimit.waypoint/requests: `5/1s; many`, expected a rate such as 100/1s, in rule 2",
         "metadata.annotations.ratelimit.waypoint/headers: `some`, expected draft-03 or none",
         "metadata.annotations.balancing.waypoint/algorithm: `fast`, expected peak-ewma",
+        "metadata.annotations.retry.waypoint/hedge-after: `2h`, expected a time of 1ms to 1h",
     ]) {
         assert!(text.starts_with("web.yaml:") && text.ends_with(words), "{text}");
     }

@@ -269,6 +269,40 @@ async fn a_new_instance_gets_its_share_little_by_little() {
     );
 }
 
+#[tokio::test]
+async fn what_takes_long_is_sent_to_another_instance_as_well() {
+    let objects = annotated(
+        "quick",
+        "10.96.1.1",
+        "web",
+        "retry.waypoint/hedge-after: 200ms",
+    ) + &routes(
+        "quick",
+        "[{retries: {attempts: 0}, route: [{destination: {host: quick}}]}]",
+    );
+    let world = World::start(&objects).await;
+    let quick = "10.96.1.1".parse().unwrap();
+    // First attempts are held, the copy is answered.
+    let answer = world.client.get(quick, "/late").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let seen = [world.v1.seen("/late"), world.v2.seen("/late")];
+    assert_eq!([seen[0].len(), seen[1].len()], [1, 1]);
+    let mut attempts = seen.map(|seen| seen[0].attempt());
+    attempts.sort_unstable();
+    assert_eq!(attempts, [1, 2]);
+    let gone = async || world.v1.abandoned() + world.v2.abandoned() == 1;
+    world.until("the first to be given up", gone).await;
+    // What changes something is sent once.
+    let mut connection = world.client.connection(quick).await;
+    let length = "content-length: 0\r\n";
+    let answer = connection.send("POST", "/slow", length).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        world.v1.seen("/slow").len() + world.v2.seen("/slow").len(),
+        1
+    );
+}
+
 /// l7.md 2.3.3: a failure counts as an answer of five seconds, so that failing fast attracts nothing.
 #[tokio::test]
 async fn peak_ewma_turns_away_from_an_instance_that_fails_or_is_slow() {
