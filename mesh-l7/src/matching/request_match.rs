@@ -270,7 +270,7 @@ mod tests {
             let head = Head::new(method, "h:1", target, &none);
             assert_eq!(condition.matches(&head), holds, "{name}");
             let rules = crate::route::Rules::new([crate::route::Rule {
-                matches: vec![condition].into(),
+                matches: [condition].into_iter().collect(),
                 ..crate::route::Rule::new("r", crate::route::Action::not_found())
             }]);
             assert_eq!(rules.select(&head).is_some(), holds, "{name}, as a rule");

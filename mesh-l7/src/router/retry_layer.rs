@@ -205,7 +205,10 @@ where
     let mut attempts = 0_u32;
     loop {
         attempts = attempts.saturating_add(1);
-        let request = outgoing.next(attempts > policy.retries);
+        let mut request = outgoing.next(attempts > policy.retries);
+        if attempts > 1 {
+            *request.extensions_mut() = extensions.clone();
+        }
         let answer = inner.call(request).await;
         drop(retry.take());
         match shared.next(&answer, attempts, outgoing.is_replayable()) {
@@ -216,7 +219,6 @@ where
                     record.note(|entry| entry.retries = attempts);
                 }
                 tokio::time::sleep(pause).await;
-                outgoing.parts.extensions = extensions.clone();
                 poll_fn(|cx| inner.poll_ready(cx)).await?;
             }
             Next::Final(_) => {

@@ -192,7 +192,7 @@ async fn streams_that_go_both_ways_are_not_copied() {
         ..RequestMatch::default()
     };
     let rule = Rule {
-        matches: vec![asks_for("GET"), asks_for("CONNECT")].into(),
+        matches: [asks_for("GET"), asks_for("CONNECT")].into_iter().collect(),
         ..mirrored(Percent::ALL)
     };
     let router = Mesh::new(rule).router(&client);
