@@ -28,5 +28,8 @@ fuzz_target!(|text: &str| {
         }
     }
     let words: Vec<&str> = limits.iter().map(|limit| limit.name.as_str()).collect();
-    assert_eq!(annotations::request_limits(&words.join(";")).unwrap(), limits);
+    assert_eq!(
+        annotations::request_limits(&words.join(";")).unwrap(),
+        limits
+    );
 });
