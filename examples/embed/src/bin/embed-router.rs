@@ -22,7 +22,7 @@ use mesh_core::limits::BucketSettings;
 use mesh_core::watch::{self, Watch};
 use mesh_l7::client::{Client, ClientSettings};
 use mesh_l7::downstream::Downstream;
-use mesh_l7::limit::{Descriptor, Entry, LimitKey, LocalLimit, RateLimitLayer, RateLimits};
+use mesh_l7::limit::{Descriptor, Entry, LimitKey, LocalLimit, RateLimitLayer, RateLimits, Wanted};
 use mesh_l7::matching::{PathMatch, RequestMatch};
 use mesh_l7::route::{
     Action, Backend, BackendTarget, Backends, DirectResponse, HostTable, RetryPolicy, RouteTable,
@@ -140,7 +140,7 @@ fn limits() -> Result<RateLimits> {
     limit.descriptors.push(Descriptor {
         entries: vec![Entry {
             key: LimitKey::Header(http::HeaderName::from_static("x-client")),
-            value: None,
+            wanted: Wanted::Each,
         }],
         bucket: BucketSettings::new(10, 10, second)?,
         most: 1000,
