@@ -33,8 +33,8 @@ mod trust_domains;
 
 pub use attach::{Attached, Detached, GATEWAY_LABEL, Served, ServiceKind, Subject};
 pub use authorization::{
-    ActionWord, Authorization, AuthorizationPolicy, AuthorizationPolicySpec, Condition, Operation,
-    Origin, Provider, Rule, RuleFrom, RuleTo, Source,
+    ActionWord, AttachmentFields, Authorization, AuthorizationPolicy, AuthorizationPolicySpec,
+    Condition, Operation, Origin, Provider, Rule, RuleFrom, RuleTo, Source,
 };
 pub use caution::Caution;
 pub use fault::Fault;

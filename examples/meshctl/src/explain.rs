@@ -146,6 +146,7 @@ fn consider(mesh: &Mesh, case: &Case<'_>, report: &PolicyTree) -> Considered {
         None => "peer authentication",
         Some((Attachment::Labels(_), _)) => "its selector",
         Some((Attachment::Targets(_), _)) => "its targets",
+        Some((Attachment::Unknown, _)) => "what it is for, which cannot be told",
         Some((Attachment::Scope, place)) if place.namespace == *root => "the mesh",
         Some((Attachment::Scope, _)) => "its namespace",
     };

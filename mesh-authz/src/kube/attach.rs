@@ -156,6 +156,7 @@ impl<'a> Subject<'a> {
             return Err(Detached::Namespace);
         }
         let (targets, waypoint) = match (policy.attachment(), self.role) {
+            (Attachment::Unknown, _) => return Ok(()),
             (Attachment::Targets(_), Role::Workload) => return Err(Detached::Targets),
             (Attachment::Targets(targets), Role::Gateway { .. }) => (targets, false),
             (Attachment::Targets(targets), Role::Waypoint { .. }) => (targets, true),

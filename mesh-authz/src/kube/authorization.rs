@@ -6,6 +6,7 @@ mod convert;
 mod object;
 mod operation;
 mod source;
+mod unknown;
 mod values;
 
 pub use convert::{Authorization, Origin};
@@ -13,3 +14,4 @@ pub use object::{
     ActionWord, AuthorizationPolicy, AuthorizationPolicySpec, Condition, Operation, Provider, Rule,
     RuleFrom, RuleTo, Source,
 };
+pub use unknown::AttachmentFields;

@@ -61,6 +61,8 @@ pub enum Attachment {
     Labels(Labels),
     /// One of these.
     Targets(Box<[Target]>),
+    /// It cannot be told: whatever is in its scope, and at waypoints and gateways whatever its namespace has to do with.
+    Unknown,
 }
 
 /// An object that a policy is attached to. It is in the policy's namespace, apart from classes,

@@ -140,3 +140,43 @@ async fn policies_that_come_and_go_under_load_cost_no_request_and_no_connection(
     bytes.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer, *b"HTTP/1.1");
 }
+
+/// authz.md 0.6: what is rejected and has no good version denies where it would have applied.
+#[tokio::test]
+async fn a_policy_that_was_never_right_denies_what_it_is_for() {
+    let world = World::start("").await;
+    let statuses = async || {
+        let web = world.client.get(WEB, "/").await.status;
+        (web, world.client.get(API, "/").await.status)
+    };
+    assert_eq!(statuses().await, (200, 200));
+    // A field that nobody knows; targets that are none; the same policy, put right.
+    let wrong = policy(
+        "new",
+        "web",
+        "action: DENY, rules: [{from: [{source: {principal: [x]}}]}]",
+    );
+    let cases = [
+        ("its targets", wrong.clone(), (403, 200)),
+        (
+            "no targets that could be told",
+            wrong.replace("kind: Service", "kind: Servic"),
+            (403, 403),
+        ),
+        (
+            "right",
+            wrong.replace("principal:", "principals:"),
+            (200, 200),
+        ),
+        // From now on there is a version to stay with.
+        ("wrong again", wrong, (200, 200)),
+    ];
+    for (name, objects, expected) in cases {
+        world.write(&objects);
+        let there = async || statuses().await == expected;
+        world.until(name, there).await;
+    }
+    let told = ["until this is right, all that it is for is denied"];
+    assert!(world.lines(&told) > 0, "{}", world.log());
+    assert!(world.lines(&["until this is right, all of its namespace is denied"]) > 0);
+}

@@ -110,6 +110,14 @@ impl AuthorizationPolicy {
     }
 }
 
+/// The scope of what selects nothing.
+pub(super) fn scope_of_namespace(namespace: &str, settings: &Settings) -> Scope {
+    match *namespace == *settings.root_namespace {
+        true => Scope::Global,
+        false => Scope::Namespace,
+    }
+}
+
 /// An object on its way.
 pub(super) struct Conversion<'a> {
     pub(super) settings: &'a Settings,
@@ -128,8 +136,9 @@ impl Conversion<'_> {
     /// and services that it selects.
     fn scope(&self, attachment: &Attachment) -> Scope {
         match attachment {
-            Attachment::Scope if *self.namespace == self.settings.root_namespace => Scope::Global,
-            Attachment::Scope => Scope::Namespace,
+            Attachment::Scope | Attachment::Unknown => {
+                scope_of_namespace(self.namespace, self.settings)
+            }
             Attachment::Labels(_) | Attachment::Targets(_) => Scope::WorkloadSelector,
         }
     }

@@ -5,11 +5,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mesh_authz::kube::{Profile, Settings};
 use mesh_authz::store::PolicyStore;
+use mesh_authz::{Connection, Verdict};
 use mesh_core::store::MeshStore;
 
 use super::{ManifestSource, MeshOptions, Report};
-use crate::manifest::State;
+use crate::manifest::{Catalog, State};
 
 /// A directory that is removed at the end of the test.
 struct Directory(PathBuf);
@@ -386,6 +388,166 @@ fn a_policy_with_a_mistake_keeps_its_last_good_version_and_says_where() {
     }
     // Whoever starts now has nothing to stay with.
     assert!(with_policies(&directory.0).0.first_look().is_err());
+}
+
+/// authz.md 0.6: a policy that is rejected and has no good version denies where it would have applied.
+#[test]
+fn a_policy_that_was_never_right_denies_what_it_is_for_until_it_is() {
+    let object = |kind: &str, metadata: &str, spec: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: {kind}\n\
+             metadata: {{name: new, {metadata}}}\nspec: {spec}\n"
+        )
+    };
+    let (policy, peer) = ("AuthorizationPolicy", "PeerAuthentication");
+    let wrong = "rules: [{from: [{source: {ipBlocks: [10.0.0.0/33]}}]}]";
+    let deny = |more: &str| format!("{{action: DENY, {wrong}{more}}}");
+    let shop = "namespace: shop";
+    let selected = ", selector: {matchLabels: {app: web}}";
+    // What is wrong; whether the workloads `web` and `api` of the namespace, and one of another, have a policy then.
+    let cases = [
+        ("a namespace", policy, shop, deny(""), [true, true, false]),
+        (
+            "an ALLOW",
+            policy,
+            shop,
+            format!("{{{wrong}}}"),
+            [true, true, false],
+        ),
+        (
+            "a selector",
+            policy,
+            shop,
+            deny(selected),
+            [true, false, false],
+        ),
+        (
+            "a field that nobody knows",
+            policy,
+            shop,
+            deny(", selecter: {matchLabels: {app: web}}"),
+            [true, true, false],
+        ),
+        (
+            "a selector that is none",
+            policy,
+            shop,
+            deny(", selector: web"),
+            [true, true, false],
+        ),
+        (
+            "the mesh",
+            policy,
+            "namespace: istio-system",
+            deny(""),
+            [true, true, true],
+        ),
+        (
+            "targets",
+            policy,
+            shop,
+            deny(", targetRefs: [{kind: Service, group: '', name: web}]"),
+            [false, false, false],
+        ),
+        (
+            "records",
+            policy,
+            shop,
+            format!("{{action: AUDIT, {wrong}}}"),
+            [false, false, false],
+        ),
+        (
+            "a trial",
+            policy,
+            "namespace: shop, annotations: {istio.io/dry-run: 'true'}",
+            deny(""),
+            [false, false, false],
+        ),
+        (
+            "peers",
+            peer,
+            shop,
+            "{mtls: {mode: STRIKT}, selector: {matchLabels: {app: web}}}".to_owned(),
+            [true, false, false],
+        ),
+        (
+            "peers of a namespace",
+            peer,
+            shop,
+            "{mtls: {mode: STRIKT}}".to_owned(),
+            [true, true, false],
+        ),
+        (
+            "tokens",
+            "RequestAuthentication",
+            shop,
+            "{jwtRules: [{}]}".to_owned(),
+            [false, false, false],
+        ),
+    ];
+    let pod = |name: &str, namespace: &str, last: u8| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}}}}}\n\
+             status: {{podIP: 10.0.0.{last}}}\n---\n"
+        )
+    };
+    let pods = [("web", "shop", 1), ("api", "shop", 2), ("far", "other", 3)];
+    let written: String = pods
+        .iter()
+        .map(|(name, of, last)| pod(name, of, *last))
+        .collect();
+    for (case, kind, metadata, spec, expected) in cases {
+        let directory = Directory::new("never-right");
+        directory.write("a.yaml", &written);
+        let (mut source, store, policies) = with_policies(&directory.0);
+        source.first_look().unwrap();
+        directory.replace("b.yaml", &object(kind, metadata, &spec));
+        // A new file may be in the middle of being written.
+        let first = source.look();
+        let report = first.or_else(|| source.look()).unwrap();
+        assert_eq!(report.rejected.len(), 1, "{case}");
+        let denied = || {
+            let (mesh, index) = (store.snapshot(), policies.index());
+            pods.map(|(name, namespace, _)| {
+                let workload = mesh.workload(&format!("Kubernetes//Pod/{namespace}/{name}"));
+                // A peer without identity: what denies all denies it as well.
+                let to = "10.0.0.9:80".parse().unwrap();
+                let connection = Connection::new([10, 9, 9, 9].into(), None, to);
+                let decision = index.decide(workload.unwrap(), &connection);
+                !matches!(decision.verdict, Verdict::Allow(_))
+            })
+        };
+        assert_eq!(denied(), expected, "{case}");
+        let told = report
+            .notes
+            .iter()
+            .any(|note| note.text.starts_with("until this is right"));
+        let replaced = !["records", "a trial", "tokens"].contains(&case);
+        assert_eq!(told, replaced, "{case}: {:?}", report.notes);
+        directory.replace("b.yaml", "");
+        let first = source.look();
+        first.or_else(|| source.look()).unwrap();
+        assert_eq!(denied(), [false; 3], "{case}: it goes when the object goes");
+    }
+}
+
+#[test]
+fn as_istio_does_it_a_policy_that_was_never_right_is_left_out() {
+    let broken = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n\
+                  spec: {action: DENY, rules: [{from: [{source: {ipBlocks: [x]}}]}]}\n";
+    for (profile, there) in [(Profile::Strict, 1), (Profile::Compat, 0)] {
+        let mut settings = Settings::default();
+        settings.profile = profile;
+        let mut catalog = Catalog::with_settings(settings);
+        catalog.set_file("p.yaml", broken);
+        catalog.settle();
+        assert!(catalog.statuses()[0].rejection().is_some());
+        assert_eq!(
+            catalog.inventory().authorization_policies.len(),
+            there,
+            "{profile:?}"
+        );
+    }
 }
 
 /// authz.md 1.9.6: what a policy about requests is at a node proxy is said.
