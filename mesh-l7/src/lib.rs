@@ -27,6 +27,7 @@ pub mod gateway_api;
 pub mod hygiene;
 #[cfg(feature = "istio")]
 pub mod istio;
+mod kept_lines;
 mod labels;
 pub mod limit;
 pub mod matching;

@@ -104,8 +104,8 @@ async fn a_request_is_routed_with_few_allocations() {
     };
     let cases = [
         ("forwarded", None, true, 4),
-        ("with retries", Some(RetryPolicy::default()), true, 9),
-        ("without routes of its own", None, false, 9),
+        ("with retries", Some(RetryPolicy::default()), true, 6),
+        ("without routes of its own", None, false, 6),
     ];
     for (name, retry, routed, most) in cases {
         let hosts = vec![

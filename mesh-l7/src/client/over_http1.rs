@@ -63,6 +63,7 @@ where
                 (true, AttemptError::Reset(cause)) => AttemptError::Request(cause),
                 (_, error) => error,
             };
+            let repeated = repeated.and_then(|repeated| repeated.prepared());
             return Err(match (error, repeated) {
                 (AttemptError::Reset(cause), Some(repeated)) => {
                     Unsuccessful::Stale(repeated, cause)

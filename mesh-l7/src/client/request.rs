@@ -12,6 +12,7 @@ use http_body::Body as _;
 use crate::attempt::AttemptError;
 use crate::body::Body;
 use crate::hygiene::{Admitted, for_http1, for_http2};
+use crate::kept_lines::KeptLines;
 use crate::target::ServiceTarget;
 use crate::wire::{accept_value, new_key, random};
 
@@ -21,6 +22,14 @@ pub(super) struct Prepared {
     pub(super) body: Body,
     /// Set where the request asks for another protocol, or for a tunnel.
     pub(super) switch: Option<Switch>,
+}
+
+/// What it takes to send a request without a body once more, in little room: it is seldom needed.
+pub(super) struct Repeated {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    lines: KeptLines,
 }
 
 /// What a request asks to switch to.
@@ -53,13 +62,30 @@ impl Switch {
 
 impl Prepared {
     /// The same request again, where sending it twice does no harm (RFC 9110 §9.2.2) and it has no body.
-    pub(super) fn repeated(&self) -> Option<Self> {
+    pub(super) fn repeated(&self) -> Option<Repeated> {
         let harmless = self.head.method().is_idempotent();
         if !harmless || self.switch.is_some() || !self.body.is_end_stream() {
             return None;
         }
-        Some(Self {
-            head: self.head.clone(),
+        Some(Repeated {
+            method: self.head.method().clone(),
+            uri: self.head.uri().clone(),
+            version: self.head.version(),
+            lines: KeptLines::of(self.head.headers()),
+        })
+    }
+}
+
+impl Repeated {
+    /// The request; `None` would mean that its lines are not what was kept.
+    pub(super) fn prepared(&self) -> Option<Prepared> {
+        let mut head = Request::new(());
+        *head.headers_mut() = self.lines.headers()?;
+        *head.method_mut() = self.method.clone();
+        *head.uri_mut() = self.uri.clone();
+        *head.version_mut() = self.version;
+        Some(Prepared {
+            head,
             body: Body::empty(),
             switch: None,
         })

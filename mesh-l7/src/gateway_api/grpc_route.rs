@@ -1,5 +1,7 @@
 //! `GRPCRoute`.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 
 use crate::matching::{PathMatch, Regex, RequestMatch};
@@ -77,6 +79,7 @@ pub fn compile_grpc(route: &RouteObject<GrpcRouteSpec>, references: &dyn Referen
                 matches: vec![alternative],
                 ..rule.clone()
             };
+            let rule = Arc::new(rule);
             compiled.rules.push(Ranked { rank, rule });
         }
     }

@@ -1,5 +1,7 @@
 //! `HTTPRoute`.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use mesh_core::name::Name;
 
@@ -76,6 +78,7 @@ pub fn compile_http(route: &RouteObject<HttpRouteSpec>, references: &dyn Referen
                 matches: vec![alternative],
                 ..rule.clone()
             };
+            let rule = Arc::new(rule);
             compiled.rules.push(Ranked { rank, rule });
         }
     }

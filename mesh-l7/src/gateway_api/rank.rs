@@ -1,6 +1,7 @@
 //! Which of two rules comes first.
 
 use std::cmp::{Ordering, Reverse};
+use std::sync::Arc;
 
 use mesh_core::name::Name;
 
@@ -40,8 +41,8 @@ pub(super) struct Specific {
 pub struct Ranked {
     /// Its place.
     pub rank: Rank,
-    /// The rule.
-    pub rule: Rule,
+    /// The rule, which may be one of several tables.
+    pub rule: Arc<Rule>,
 }
 
 impl Ord for Rank {

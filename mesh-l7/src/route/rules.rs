@@ -28,12 +28,12 @@ pub struct Rules {
     index: Option<Box<Index>>,
 }
 
-#[derive(Clone)]
+/// One of the alternatives of a rule, or that a rule has none.
+#[derive(Clone, Copy)]
 struct Condition {
     rule: u32,
     /// Its place among the alternatives of the rule.
     alternative: u32,
-    matches: RequestMatch,
 }
 
 /// Conditions by their paths, lowest first in each list.
@@ -69,26 +69,26 @@ pub struct Matched<'r> {
 impl Rules {
     /// Rules in this order. A rule without alternatives matches always.
     #[must_use]
-    pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
-        let rules: Box<[Arc<Rule>]> = rules.into_iter().map(Arc::new).collect();
+    pub fn new(rules: impl IntoIterator<Item = impl Into<Arc<Rule>>>) -> Self {
+        let rules: Box<[Arc<Rule>]> = rules.into_iter().map(Into::into).collect();
         let mut conditions = Vec::new();
         for (place, rule) in (0_u32..).zip(&rules) {
-            let condition = |(alternative, matches): (u32, &RequestMatch)| Condition {
+            // One that has no alternatives holds always.
+            let alternatives = rule.matches.len().max(1);
+            conditions.extend((0_u32..).take(alternatives).map(|alternative| Condition {
                 rule: place,
                 alternative,
-                matches: matches.clone(),
-            };
-            if rule.matches.is_empty() {
-                conditions.push(condition((0, &RequestMatch::default())));
-            }
-            conditions.extend((0_u32..).zip(&rule.matches).map(condition));
+            }));
         }
-        let index = (conditions.len() > FEW).then(|| Box::new(Index::new(&conditions)));
-        Self {
+        let mut all = Self {
             rules,
             conditions: conditions.into(),
-            index,
+            index: None,
+        };
+        if all.conditions.len() > FEW {
+            all.index = Some(Box::new(Index::new(&all)));
         }
+        all
     }
 
     /// The rules, in their order.
@@ -101,10 +101,13 @@ impl Rules {
     #[must_use]
     pub fn select(&self, head: &Head<'_>) -> Option<Matched<'_>> {
         let chosen = match &self.index {
-            None => self
-                .conditions
-                .iter()
-                .find(|condition| condition.matches.matches(head)),
+            None => {
+                let met = |condition: &&Condition| {
+                    self.alternative(**condition)
+                        .is_none_or(|one| one.matches(head))
+                };
+                self.conditions.iter().find(met)
+            }
             Some(index) => self.indexed(index, head),
         }?;
         let rule = self.rules.get(usize::try_from(chosen.rule).ok()?)?;
@@ -117,9 +120,15 @@ impl Rules {
         })
     }
 
+    /// What a condition says; `None` for that of a rule without any, which holds always.
+    fn alternative(&self, condition: Condition) -> Option<&RequestMatch> {
+        let rule = self.rules.get(condition.rule as usize)?;
+        rule.matches.get(condition.alternative as usize)
+    }
+
     fn indexed(&self, index: &Index, head: &Head<'_>) -> Option<&Condition> {
         let mut search = Search {
-            conditions: &self.conditions,
+            rules: self,
             head,
             best: u32::MAX,
         };
@@ -151,7 +160,7 @@ impl Rules {
 
 /// The first condition that holds, so far.
 struct Search<'s> {
-    conditions: &'s [Condition],
+    rules: &'s Rules,
     head: &'s Head<'s>,
     best: u32,
 }
@@ -160,32 +169,37 @@ impl Search<'_> {
     /// Looks at conditions, lowest first, of which those on the path hold.
     fn look(&mut self, places: &[u32]) {
         let before = places.iter().take_while(|place| **place < self.best);
-        let found = before.copied().find(|place| {
-            let condition = self.conditions.get(*place as usize);
-            condition.is_some_and(|condition| condition.matches.matches_but_path(self.head))
-        });
+        let found = before
+            .copied()
+            .find(|place| self.meets(*place, |matches| matches.matches_but_path(self.head)));
         self.best = found.unwrap_or(self.best);
+    }
+
+    /// Whether the condition at a place holds, as far as it is asked.
+    fn meets(&self, place: u32, met: impl Fn(&RequestMatch) -> bool) -> bool {
+        let condition = self.rules.conditions.get(place as usize);
+        condition.is_some_and(|condition| self.rules.alternative(*condition).is_none_or(met))
     }
 
     /// Looks at conditions, lowest first, of which nothing is known.
     fn look_at_all(&mut self, places: &[u32]) {
         let before = places.iter().take_while(|place| **place < self.best);
-        let found = before.copied().find(|place| {
-            let condition = self.conditions.get(*place as usize);
-            condition.is_some_and(|condition| condition.matches.matches(self.head))
-        });
+        let found = before
+            .copied()
+            .find(|place| self.meets(*place, |matches| matches.matches(self.head)));
         self.best = found.unwrap_or(self.best);
     }
 }
 
 impl Index {
-    fn new(conditions: &[Condition]) -> Self {
+    fn new(rules: &Rules) -> Self {
         let mut exact: HashMap<Box<str>, Vec<u32>, foldhash::fast::RandomState> =
             HashMap::default();
         let (mut below, mut prefix) = (Vec::new(), Vec::new());
         let (mut expressions, mut others) = (Vec::new(), Vec::new());
-        for (place, condition) in (0_u32..).zip(conditions) {
-            match &condition.matches.path {
+        for (place, condition) in (0_u32..).zip(&rules.conditions) {
+            let matches = rules.alternative(*condition);
+            match matches.map_or(&PathMatch::Any, |matches| &matches.path) {
                 PathMatch::Exact(text) => {
                     exact.entry(text.as_str().into()).or_default().push(place)
                 }

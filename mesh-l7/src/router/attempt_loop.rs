@@ -176,11 +176,9 @@ where
         now: Instant,
     ) -> Result<Response<Body>, Failure> {
         self.attempts += 1;
-        let retries = self.rule.retry.as_ref().map_or(0, |policy| policy.retries);
         let limit = self.rule.timeouts.attempt.filter(|limit| !limit.is_zero());
         self.limits.attempt = limit.and_then(|limit| now.checked_add(limit));
-        // Before they are cloned: a clone has no room for more.
-        let headers = &mut outgoing.parts.headers;
+        let headers = outgoing.lines().map_err(Failure::Attempt)?;
         headers.insert(ATTEMPT_COUNT, number::value(self.attempts.into()));
         let end = [self.limits.attempt, self.limits.total.map(|total| total.at)];
         if let Some(end) = end.into_iter().flatten().min() {
@@ -194,7 +192,7 @@ where
         {
             headers.insert(GRPC_TIMEOUT, left);
         }
-        let request = outgoing.next(self.attempts > retries);
+        let request = outgoing.next();
         self.record.note(|entry| {
             entry.attempts = self.attempts;
             entry.host = Some(host.spec().key.clone());

@@ -3,22 +3,40 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Extensions, Request};
+use http::{Extensions, HeaderMap, Method, Request, Uri};
 use http_body::Body as _;
 
 use super::replay::{Memory, Replay};
+use crate::attempt::AttemptError;
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::hygiene::Admitted;
+use crate::kept_lines::KeptLines;
 use crate::record::Record;
 
 /// The request as it goes to hosts, once or several times.
 pub(super) struct Outgoing<'p> {
-    /// Its head; without extensions after the first time.
-    pub(super) parts: &'p mut Parts,
-    carried: Carried,
+    /// Its head; empty after it has been sent.
+    parts: &'p mut Parts,
+    /// The head again, where there may be further attempts.
+    kept: Option<Kept>,
     body: Source,
+    /// The head has been given to an attempt.
+    sent: bool,
 }
+
+/// The head for further attempts.
+struct Kept {
+    method: Method,
+    uri: Uri,
+    lines: KeptLines,
+    carried: Carried,
+}
+
+/// The head for a further attempt is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("the head of the request was not kept")]
+struct NotKept;
 
 /// Where the body of each attempt comes from.
 enum Source {
@@ -54,32 +72,40 @@ impl<'p> Outgoing<'p> {
             Some(most) => Source::Replay(Replay::new(body, most, memory.clone())),
         };
         Self {
-            carried: Carried::of(&parts.extensions),
+            kept: buffer.map(|_| Kept::of(parts)),
             parts,
             body: source,
+            sent: false,
         }
     }
 
-    /// The request for the next attempt. `last` says that there will not be another.
-    pub(super) fn next(&mut self, last: bool) -> Request<Body> {
+    /// The lines of the next attempt's head, to be changed for it.
+    ///
+    /// # Errors
+    /// [`AttemptError::Request`] when there was to be no further attempt.
+    pub(super) fn lines(&mut self) -> Result<&mut HeaderMap, AttemptError> {
+        if self.sent {
+            let kept = self.kept.as_ref().and_then(|kept| kept.restore(self.parts));
+            kept.ok_or_else(|| AttemptError::Request(Box::new(NotKept)))?;
+            self.sent = false;
+        }
+        Ok(&mut self.parts.headers)
+    }
+
+    /// The request for the next attempt, with the lines that [`lines`](Self::lines) has prepared.
+    pub(super) fn next(&mut self) -> Request<Body> {
+        self.sent = true;
         let body = match &mut self.body {
             Source::Empty => Body::empty(),
             Source::Once(body) => body.take().unwrap_or_default(),
             Source::Replay(replay) => replay.begin(),
         };
         let mut request = Request::new(body);
-        *request.method_mut() = self.parts.method.clone();
-        *request.uri_mut() = self.parts.uri.clone();
+        *request.method_mut() = std::mem::take(&mut self.parts.method);
+        *request.uri_mut() = std::mem::take(&mut self.parts.uri);
         *request.version_mut() = self.parts.version;
-        *request.headers_mut() = if last {
-            std::mem::take(&mut self.parts.headers)
-        } else {
-            self.parts.headers.clone()
-        };
+        *request.headers_mut() = std::mem::take(&mut self.parts.headers);
         *request.extensions_mut() = std::mem::take(&mut self.parts.extensions);
-        if request.extensions().is_empty() {
-            self.carried.fill(request.extensions_mut());
-        }
         request
     }
 
@@ -103,6 +129,25 @@ impl<'p> Outgoing<'p> {
 fn switches(parts: &Parts) -> bool {
     let admitted = parts.extensions.get::<Admitted>();
     admitted.is_some_and(|admitted| admitted.upgrade.is_some())
+}
+
+impl Kept {
+    fn of(parts: &Parts) -> Self {
+        Self {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            lines: KeptLines::of(&parts.headers),
+            carried: Carried::of(&parts.extensions),
+        }
+    }
+
+    fn restore(&self, parts: &mut Parts) -> Option<()> {
+        parts.headers = self.lines.headers()?;
+        parts.method = self.method.clone();
+        parts.uri = self.uri.clone();
+        self.carried.fill(&mut parts.extensions);
+        Some(())
+    }
 }
 
 impl Carried {

@@ -15,7 +15,7 @@ use super::arrival::Arrival;
 use super::fault::Fault;
 use super::refusal;
 use super::settings::ClientEnd;
-use super::turn::Turn;
+use super::turn::{Standing, Turn};
 use crate::hygiene::{Expects, RequestStream};
 
 use farewell::Farewell;
@@ -185,19 +185,25 @@ impl<IO: AsyncRead + Unpin> Checked<IO> {
 
     /// Nothing has been received: how long that may go on.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let expects = self.requests.expects();
+        if self.held.is_empty() && matches!(expects, Expects::Head | Expects::Body) {
+            // The common case: no answer needs to wake the reader, as the timer looks at what was answered when.
+            let standing = match expects {
+                Expects::Body => Standing::Busy,
+                _ => self.turn.standing(),
+            };
+            ready!(self.patience.poll_idle(cx, standing));
+            self.end = Some(End::Last);
+            return Poll::Ready(());
+        }
         // Asked whatever is expected, so that the answer to an upgrade wakes the reader.
         let busy = self.turn.is_busy(cx.waker());
-        let between = self.requests.expects() == Expects::Head && !busy;
-        let waiting = match self.held.is_empty() {
-            _ if !between => Waiting::Nothing,
-            true => Waiting::Request,
-            false => Waiting::Head,
+        let waiting = match expects == Expects::Head && !busy {
+            true => Waiting::Head,
+            false => Waiting::Other,
         };
-        ready!(self.patience.poll_ended(cx, waiting));
-        match waiting {
-            Waiting::Head => self.fail(Fault::Timeout),
-            _ => self.end = Some(End::Last),
-        }
+        ready!(self.patience.poll_head(cx, waiting));
+        self.fail(Fault::Timeout);
         Poll::Ready(())
     }
 }

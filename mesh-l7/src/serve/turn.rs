@@ -3,6 +3,7 @@
 use std::task::Waker;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::switched::Switched;
@@ -16,6 +17,8 @@ pub(super) struct Turn(Mutex<State>);
 struct State {
     /// A request is being answered.
     busy: bool,
+    /// When the last one had been answered.
+    idle_since: Option<Instant>,
     /// Requests that have begun.
     begun: u64,
     /// Which request has been answered, and whether its answer switched protocols; until the reader
@@ -26,6 +29,15 @@ struct State {
     /// What was switched to.
     tunnel: Option<Switched>,
     reader: Option<Waker>,
+}
+
+/// What a connection does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    /// A request is being answered.
+    Busy,
+    /// None is, since the last one was answered.
+    Idle(Option<Instant>),
 }
 
 impl Turn {
@@ -41,6 +53,7 @@ impl Turn {
         let reader = {
             let mut state = self.0.lock();
             state.busy = false;
+            state.idle_since = Some(Instant::now());
             state.reader.take()
         };
         if let Some(reader) = reader {
@@ -80,6 +93,15 @@ impl Turn {
             }
         }
         state.busy
+    }
+
+    /// Whether a request is being answered, or since when none is; `None` before the first one. Wakes nobody.
+    pub(super) fn standing(&self) -> Standing {
+        let state = self.0.lock();
+        match state.busy {
+            true => Standing::Busy,
+            false => Standing::Idle(state.idle_since),
+        }
     }
 
     pub(super) fn fail_body(&self, fault: Fault) {
