@@ -28,6 +28,7 @@ mod kind;
 pub mod mesh;
 mod node;
 pub mod objects;
+mod packed;
 mod parse;
 mod policies;
 mod problem;

@@ -49,7 +49,7 @@ impl MeshConfig {
         let kind = MeshConfigKind { root: root.into() };
         let mut others = inventory.others.values();
         let document = others.find(|one| kind.reads(&one.key().kind) && kind.is_ours(one.key()));
-        let parsed = document.and_then(|document| parse(text(document)?).ok());
+        let parsed = document.and_then(|document| parse(&text(document)?).ok());
         parsed.unwrap_or_default().0
     }
 }
@@ -70,15 +70,21 @@ impl Kinds for MeshConfigKind {
             return Ok(Vec::new());
         }
         let place = format!("data.{KEY}");
-        let parsed = parse(text(document).unwrap_or_default());
+        let parsed = parse(&text(document).unwrap_or_default());
         let (_, notes) = parsed.map_err(|text| document.problem(&place, text))?;
         let notes = notes.into_iter();
         Ok(notes.map(|note| document.problem(&place, note)).collect())
     }
 }
 
-fn text(document: &Document) -> Option<&str> {
-    document.root().field("data")?.field(KEY)?.text()
+fn text(document: &Document) -> Option<String> {
+    let text = document
+        .root()
+        .field("data")?
+        .field(KEY)?
+        .text()?
+        .to_owned();
+    Some(text)
 }
 
 /// The configuration in a text, and what is to be said about it.

@@ -80,9 +80,9 @@ pub struct HttpRouteRule {
     pub matches: Vec<HttpRouteMatch>,
     pub filters: Vec<HttpFilter>,
     pub backend_refs: Vec<HttpBackendRef>,
-    pub timeouts: Option<HttpTimeouts>,
-    pub retry: Option<HttpRetry>,
-    pub session_persistence: Option<SessionPersistence>,
+    pub timeouts: Option<Box<HttpTimeouts>>,
+    pub retry: Option<Box<HttpRetry>>,
+    pub session_persistence: Option<Box<SessionPersistence>>,
 }
 
 /// `SessionPersistence`, with the names that older versions have for some of its fields.
@@ -291,7 +291,7 @@ pub struct GrpcRouteRule {
     pub matches: Vec<GrpcRouteMatch>,
     pub filters: Vec<HttpFilter>,
     pub backend_refs: Vec<HttpBackendRef>,
-    pub session_persistence: Option<SessionPersistence>,
+    pub session_persistence: Option<Box<SessionPersistence>>,
 }
 
 /// `GRPCRouteMatch`.

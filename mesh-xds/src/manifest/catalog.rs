@@ -69,7 +69,7 @@ struct Content {
 struct Kept {
     latest: Arc<Document>,
     good: Option<(Arc<Document>, Any)>,
-    problem: Option<Problem>,
+    problem: Option<Box<Problem>>,
     notes: Vec<Problem>,
     ignored: bool,
     /// Whether what is in force is what is left of a version with mistakes.
@@ -182,7 +182,7 @@ impl Catalog {
                 true
             }
             Some(Err(Refused { problem, first })) => {
-                kept.problem = Some(problem);
+                kept.problem = Some(Box::new(problem));
                 kept.notes.clear();
                 // An earlier version goes before what is left of one with mistakes.
                 let first = first.filter(|_| kept.in_part || kept.good.is_none());
@@ -250,7 +250,7 @@ impl Catalog {
                 _ if kept.ignored => State::Ignored,
                 None => State::Accepted,
                 Some(problem) => State::Rejected {
-                    problem: problem.clone(),
+                    problem: Problem::clone(problem),
                     earlier_stays: kept.good.is_some() && !kept.in_part,
                 },
             };

@@ -109,8 +109,9 @@ fn header(document: &Document, known: &Known) -> Result<(), Problem> {
 }
 
 fn required(document: &Document, fields: &[&str]) -> Result<(), Problem> {
+    let root = document.root();
     for path in fields {
-        let mut node = Some(document.root());
+        let mut node = Some(&root);
         for field in path.split('.') {
             node = node.and_then(|node| node.field(field));
         }

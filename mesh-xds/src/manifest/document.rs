@@ -8,7 +8,8 @@ use mesh_core::name::Name;
 use serde::de::DeserializeOwned;
 
 use super::de::{self, ReadError};
-use super::node::Node;
+use super::node::{Mark, Node};
+use super::packed::Packed;
 use super::problem::Problem;
 use super::unread::Unread;
 use crate::place::Place;
@@ -149,7 +150,9 @@ pub struct Document {
     pub(super) file: Arc<str>,
     /// The path to it within its file, such as `items[3]`; empty for a document of its own.
     pub(super) within: String,
-    pub(super) root: Node,
+    /// Where it begins.
+    pub(super) at: Mark,
+    pub(super) packed: Packed,
     pub(super) key: ObjectKey,
     pub(super) version: Name,
     pub(super) metadata: Metadata,
@@ -187,23 +190,30 @@ impl Document {
         &self.file
     }
 
-    /// The values of the object.
+    /// The values of the object, made anew by each call: documents keep them in few bytes.
     #[must_use]
-    pub fn root(&self) -> &Node {
-        &self.root
+    pub fn root(&self) -> Node {
+        self.packed.node()
     }
 
     /// The place of the object as a whole.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.place_of("")
+        self.placed(self.line(), self.at.column.into(), "")
+    }
+
+    /// The line that the object begins in, counted from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.at.line.into()
     }
 
     /// The place of a field such as `spec.rules[0]`, or of the nearest value around where it would
     /// be, with the path in full.
     #[must_use]
     pub fn place_of(&self, path: &str) -> Place {
-        let node = self.root.nearest(path);
+        let root = self.root();
+        let node = root.nearest(path);
         self.placed(node.line(), node.column(), path)
     }
 
@@ -220,7 +230,7 @@ impl Document {
     /// # Errors
     /// [`Problem`] with the place and the path of the value that is not what the type needs.
     pub fn read<T: DeserializeOwned>(&self) -> Result<Read<T>, Problem> {
-        self.read_node(&self.root, "")
+        self.read_node(&self.root(), "")
     }
 
     /// A field of the object, such as `spec`, as a type; absent and null fields are read as an
@@ -229,9 +239,10 @@ impl Document {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_field<T: DeserializeOwned>(&self, field: &str) -> Result<Read<T>, Problem> {
-        match self.root.field(field) {
+        let root = self.root();
+        match root.field(field) {
             Some(node) => self.read_node(node, field),
-            None => self.read_node(&Node::empty_map(self.root.at), field),
+            None => self.read_node(&Node::empty_map(root.at), field),
         }
     }
 

@@ -8,6 +8,7 @@ use super::de::{self, ReadError};
 use super::document::{Document, GroupKind, Metadata, ObjectKey};
 use super::kind;
 use super::node::Node;
+use super::packed::Packed;
 use super::problem::Problem;
 use super::read;
 use crate::place::Place;
@@ -25,14 +26,14 @@ use crate::place::Place;
 pub fn parse(text: &str, file: &str) -> Result<Vec<Document>, Problem> {
     let file: Arc<str> = file.into();
     let mut documents = Vec::new();
-    for root in read::read(text, &file)? {
-        Part {
+    read::read(text, &file, &mut |root| {
+        let whole = Part {
             file: &file,
             within: String::new(),
             implied: None,
-        }
-        .add(root, &mut documents)?;
-    }
+        };
+        whole.add(&root, &mut documents)
+    })?;
     Ok(documents)
 }
 
@@ -45,16 +46,16 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn add(self, root: Node, documents: &mut Vec<Document>) -> Result<(), Problem> {
+    fn add(self, root: &Node, documents: &mut Vec<Document>) -> Result<(), Problem> {
         if !root.is_map() {
             let problem =
                 format!("expected an object with apiVersion, kind and metadata, got {root}");
-            return self.problem(&root, "", problem);
+            return self.problem(root, "", problem);
         }
-        let (api_version, kind) = self.kind_of(&root)?;
+        let (api_version, kind) = self.kind_of(root)?;
         let is_list = kind.ends_with("List") && root.field("items").is_some_and(Node::is_list);
         if is_list || kind == "List" {
-            return self.items(&root, &api_version, &kind, documents);
+            return self.items(root, &api_version, &kind, documents);
         }
         documents.push(self.document(root, &api_version, &kind)?);
         Ok(())
@@ -104,12 +105,12 @@ impl Part<'_> {
                 let problem = "expected an object, got a list within a list";
                 return item_of.problem(item, "", problem);
             }
-            item_of.add(item.clone(), documents)?;
+            item_of.add(item, documents)?;
         }
         Ok(())
     }
 
-    fn document(&self, root: Node, api_version: &str, kind: &str) -> Result<Document, Problem> {
+    fn document(&self, root: &Node, api_version: &str, kind: &str) -> Result<Document, Problem> {
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
         let kind = GroupKind::new(group, kind);
         let metadata = match root.field("metadata") {
@@ -130,11 +131,7 @@ impl Part<'_> {
         // Unknown fields of metadata are those of other versions of Kubernetes.
         let (metadata, _) = metadata;
         if metadata.name.is_empty() {
-            return self.problem(
-                &root,
-                "metadata.name",
-                "missing, expected the object's name",
-            );
+            return self.problem(root, "metadata.name", "missing, expected the object's name");
         }
         let namespace: Name = match metadata.namespace.as_str() {
             _ if kind::is_cluster_wide(&kind) => Name::default(),
@@ -151,7 +148,8 @@ impl Part<'_> {
             within: self.within.clone(),
             version: version.into(),
             metadata,
-            root,
+            at: root.at,
+            packed: Packed::of(root),
         })
     }
 

@@ -27,22 +27,33 @@ const SHARED_TEXTS: usize = 65_536;
 /// Maps from here on look for repeated keys with a set instead of one by one.
 const MANY_ENTRIES: usize = 16;
 
-/// The documents of a text, YAML or JSON, empty ones left out; `file` is what problems call it.
+/// Gives the documents of a text, YAML or JSON, to `take` one by one, empty ones left out; `file` is what problems
+/// call it.
 ///
 /// # Errors
 /// The [`Problem`] with line and column: the text is not YAML, a map has a key twice, or the
-/// budget ([`MAX_BYTES`], [`MAX_DEPTH`], [`MAX_NODES`], [`MAX_ALIASED`]) does not suffice.
-pub(super) fn read(text: &str, file: &str) -> Result<Vec<Node>, Problem> {
+/// budget ([`MAX_BYTES`], [`MAX_DEPTH`], [`MAX_NODES`], [`MAX_ALIASED`]) does not suffice. Or what `take` says.
+pub(super) fn read(
+    text: &str,
+    file: &str,
+    take: &mut dyn FnMut(Node) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
     if bytes > MAX_BYTES {
         let problem = format!("it has {bytes} bytes, expected at most {MAX_BYTES}");
         return Err(Problem::new(Place::file(file), problem));
     }
     let mut reader = Reader::new(text);
-    reader.documents().map_err(|Refused { at, problem }| {
-        let place = Place::at(file, at.line.into(), at.column.into(), String::new());
-        Problem::new(place, problem)
-    })
+    loop {
+        let next = reader.document().map_err(|Refused { at, problem }| {
+            let place = Place::at(file, at.line.into(), at.column.into(), String::new());
+            Problem::new(place, problem)
+        });
+        match next? {
+            Some(document) => take(document)?,
+            None => return Ok(()),
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -96,18 +107,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn documents(&mut self) -> Result<Vec<Node>, Refused> {
-        let mut documents = Vec::new();
+    /// The next one that is not empty.
+    fn document(&mut self) -> Result<Option<Node>, Refused> {
         loop {
             match self.event()? {
-                None | Some((Event::StreamEnd, _)) => return Ok(documents),
+                None | Some((Event::StreamEnd, _)) => return Ok(None),
                 Some((Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _)) => {
                     self.anchors.clear();
                 }
                 Some((event, span)) => {
                     let document = self.node(event, span, 0)?;
                     if !document.is_null() {
-                        documents.push(document);
+                        return Ok(Some(document));
                     }
                 }
             }
@@ -331,4 +342,4 @@ fn is_text(tag: Option<&Tag>, at: Mark) -> Result<bool, Refused> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

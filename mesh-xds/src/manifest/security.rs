@@ -142,7 +142,7 @@ fn read_policy(document: &Document, settings: &Settings) -> Checked {
 
 fn provenance(document: &Document) -> Provenance {
     let key = document.key();
-    let line = u32::try_from(document.root().line()).unwrap_or(u32::MAX);
+    let line = u32::try_from(document.line()).unwrap_or(u32::MAX);
     Provenance::new(key.namespace.clone(), key.name.clone()).at(document.file(), line)
 }
 

@@ -1,6 +1,16 @@
 //! Tests of reading text: YAML as kubectl reads it, and the budget.
 
-use super::{MAX_ALIASED, MAX_DEPTH, read};
+use super::{MAX_ALIASED, MAX_DEPTH, Node, Problem};
+
+/// All documents of a text.
+pub(in crate::manifest) fn read(text: &str, file: &str) -> Result<Vec<Node>, Problem> {
+    let mut documents = Vec::new();
+    super::read(text, file, &mut |document| {
+        documents.push(document);
+        Ok(())
+    })?;
+    Ok(documents)
+}
 
 fn problem(text: &str) -> String {
     read(text, "f.yaml").map(|_| ()).unwrap_err().to_string()

@@ -59,8 +59,8 @@ pub(in crate::manifest) fn check(document: &Arc<Document>) -> Checked {
         }
         _ => {
             let (object, notes) = read::<DestinationRuleSpec>(document)?;
-            let selector = document
-                .root()
+            let root = document.root();
+            let selector = root
                 .field("spec")
                 .and_then(|spec| spec.field("workloadSelector"));
             if selector.is_some() {
