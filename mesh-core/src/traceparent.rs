@@ -115,15 +115,13 @@ impl TraceParent {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; LENGTH] {
         let mut value = [b'-'; LENGTH];
-        let digits = hex(&[0])
-            .chain([b'-'])
-            .chain(hex(&self.trace_id))
-            .chain([b'-'])
-            .chain(hex(&self.parent_id))
-            .chain([b'-'])
-            .chain(hex(std::slice::from_ref(&self.flags)));
-        for (to, from) in value.iter_mut().zip(digits) {
-            *to = from;
+        let mut rest = value.as_mut_slice();
+        let parts: [&[u8]; 4] = [&[0], &self.trace_id, &self.parent_id, &[self.flags]];
+        for part in parts {
+            let (to, after) = rest.split_at_mut(rest.len().min(part.len() * 2));
+            hex(part, to);
+            // After the dash.
+            rest = after.get_mut(1..).unwrap_or_default();
         }
         value
     }
@@ -143,26 +141,26 @@ impl fmt::Display for TraceParent {
     }
 }
 
-fn hex(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
+fn hex(bytes: &[u8], to: &mut [u8]) {
     let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
-    bytes
-        .iter()
-        .flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
+    for (byte, pair) in bytes.iter().zip(to.chunks_exact_mut(2)) {
+        if let [high, low] = pair {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+        }
+    }
 }
 
 fn read(value: &[u8]) -> Option<TraceParent> {
     let (head, rest) = value.split_at_checked(LENGTH)?;
-    let mut parts = head.split(|byte| *byte == b'-');
-    let [version] = unhex(parts.next()?)?;
-    let trace_id = unhex(parts.next()?)?;
-    let parent_id = unhex(parts.next()?)?;
-    let [flags] = unhex(parts.next()?)?;
+    let (version, head) = part::<2>(head)?;
+    let (trace_id, head) = part::<32>(head)?;
+    let (parent_id, head) = part::<16>(head)?;
+    let [version] = unhex(version)?;
+    let trace_id = unhex(trace_id)?;
+    let parent_id = unhex(parent_id)?;
+    let [flags] = unhex(head)?;
     let length_fits = rest.is_empty() || (version != 0 && rest.starts_with(b"-"));
-    let ok = version != 0xff
-        && length_fits
-        && parts.next().is_none()
-        && trace_id != [0; 16]
-        && parent_id != [0; 8];
+    let ok = version != 0xff && length_fits && trace_id != [0; 16] && parent_id != [0; 8];
     ok.then_some(TraceParent {
         trace_id,
         parent_id,
@@ -171,6 +169,12 @@ fn read(value: &[u8]) -> Option<TraceParent> {
 }
 
 /// Exactly `N` bytes from lower-case hexadecimal digits.
+/// As many bytes, and what comes after the dash behind them.
+fn part<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8])> {
+    let (part, rest) = text.split_first_chunk()?;
+    Some((part, rest.strip_prefix(b"-")?))
+}
+
 fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if text.len() != N.checked_mul(2)? {

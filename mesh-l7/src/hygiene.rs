@@ -40,6 +40,8 @@ pub use edge::Edge;
 pub use framing::{Body, Framing, Version};
 pub use request_head::check;
 pub use response_head::check_response;
+#[cfg(feature = "serve")]
+pub(crate) use rules::DEFAULT_LINES;
 pub use rules::{AbsoluteForm, HygieneRules, Methods, Underscores};
 pub use stream::{Expects, RequestStream};
 pub use trailers::clean_trailers;

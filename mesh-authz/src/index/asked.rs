@@ -99,6 +99,14 @@ impl<'i> Applying<'i> {
             .find(|key| self.index.policy(key).is_none())
     }
 
+    /// Whether there are policies of a kind.
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        let known = |key: &Name| self.index.known(key);
+        let mut named = self.named.iter().filter_map(known);
+        named.any(|known| Kind::of(known.policy) == kind)
+            || self.scopes().any(|scope| scope.rules(kind).is_some())
+    }
+
     /// What the policies of a kind say, looking no further than at the first rule that matches.
     pub(super) fn ask(&self, kind: Kind, facts: &Facts<'_>) -> Said {
         let mut said = Said::default();

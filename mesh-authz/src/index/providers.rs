@@ -37,6 +37,13 @@ impl PolicyIndex {
         }
     }
 
+    /// Whether any CUSTOM policy applies; where none does, [`providers`](Self::providers) has nothing for any
+    /// request.
+    #[must_use]
+    pub fn asks(&self, target: &PolicyTarget<'_>) -> bool {
+        Applying::new(self, target).has(Kind::Custom)
+    }
+
     /// The rule to report for a decision: of all rules that match and do the same as `rule`, the
     /// first by the order of [`Semantics`](crate::Semantics). Looks at all of them, and allocates.
     ///

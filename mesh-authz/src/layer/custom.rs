@@ -96,10 +96,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
         let shared = &self.shared;
-        let raw = parts.uri.clone();
         let prepared = shared.policies.prepared();
+        if !prepared.asks {
+            let future = self.inner.call(request);
+            return CustomFuture::done(ResponseFuture::inner(future));
+        }
+        let (mut parts, body) = request.into_parts();
+        let raw = parts.uri.clone();
         let named = |request: &crate::Request<'_>| shared.policies.providers(&prepared, request);
         let ask = match shared.policies.read(&mut parts, named) {
             // The layer inside finds out the same: that is cheaper than telling it.

@@ -142,6 +142,9 @@ impl RequestPolicies {
         prepared: &Prepared,
         request: &Request<'_>,
     ) -> Vec<(Name, DecidedBy)> {
+        if !prepared.asks {
+            return Vec::new();
+        }
         let connection = self.connection().connection();
         let target = prepared.applies.target();
         let providers = prepared.index.providers(&target, &connection, request);

@@ -37,6 +37,8 @@ pub(super) struct Prepared {
     pub(super) index: Arc<PolicyIndex>,
     pub(super) applies: Arc<AppliesTo>,
     pub(super) remainder: Remainder,
+    /// Whether there are CUSTOM policies, so that external authorizers may have to be asked.
+    pub(super) asks: bool,
 }
 
 impl Prepared {
@@ -46,10 +48,12 @@ impl Prepared {
         facts: &ConnectionFacts,
     ) -> Self {
         let remainder = Remainder::of(&index, &applies.target(), &facts.connection());
+        let asks = index.asks(&applies.target());
         Self {
             index,
             applies,
             remainder,
+            asks,
         }
     }
 }

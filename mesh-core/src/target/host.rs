@@ -74,6 +74,9 @@ impl<'a> Host<'a> {
         if raw.len() > MAX_HOST {
             return Err(BadHost::TooLong);
         }
+        if let Some(host) = usual(raw) {
+            return Ok(host);
+        }
         let outside = |b: &u8| !(is_reg_name(*b) || b":[]".contains(b));
         if let Some(position) = raw.iter().position(outside) {
             return Err(BadHost::Character { position });
@@ -145,6 +148,35 @@ impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// A host as nearly all are, in one pass: a name of lower-case letters, digits, `-`, `_` and `.`, and a port. `None`
+/// where that is not certain.
+fn usual(raw: &[u8]) -> Option<Host<'_>> {
+    let mut before = b'.';
+    let mut length = 0;
+    for byte in raw {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
+            // An empty label is somebody else's business.
+            b'.' if before != b'.' => {}
+            b':' => break,
+            _ => return None,
+        }
+        before = *byte;
+        length += 1;
+    }
+    let (name, rest) = raw.split_at_checked(length)?;
+    let port = match rest.strip_prefix(b":") {
+        Some(port) => Some(parse_port(std::str::from_utf8(port).ok()?)?),
+        None => None,
+    };
+    let name_end = name.strip_suffix(b".").unwrap_or(name).len();
+    (name_end > 0).then_some(Host {
+        text: Cow::Borrowed(std::str::from_utf8(raw).ok()?),
+        name_end,
+        port,
+    })
 }
 
 /// A name without the dot at its end.

@@ -16,6 +16,7 @@ use super::connection::{Lifetime, Usage};
 use super::failure::Failure;
 use super::settings::ClientSettings;
 use crate::body::{Body, BodyError};
+use crate::hygiene::DEFAULT_LINES;
 
 /// One HTTP/1 connection.
 pub(super) struct Http1 {
@@ -38,10 +39,15 @@ impl Http1 {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         L: Send + 'static,
     {
-        let (sender, connection) = hyper::client::conn::http1::Builder::new()
-            .max_headers(settings.rules.lines)
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder
             .max_header_size(settings.rules.head_bytes)
-            .max_buf_size(settings.rules.head_bytes.max(8 << 10).saturating_mul(2))
+            .max_buf_size(settings.rules.head_bytes.max(8 << 10).saturating_mul(2));
+        // Room for a number of lines that is set is cleared for each head, room for the default is not.
+        if settings.rules.lines != DEFAULT_LINES {
+            builder.max_headers(settings.rules.lines);
+        }
+        let (sender, connection) = builder
             .handshake(TokioIo::new(io))
             .await
             .map_err(Failure::connect)?;

@@ -63,22 +63,28 @@ pub fn admit(parts: &mut request::Parts, rules: &HygieneRules) -> Result<Admitte
     }
     let body = fields.body(version)?.unwrap_or(Body::None);
     if parts.version >= http::Version::HTTP_2 {
-        without_connection(&parts.headers)?;
+        if fields.of_connection {
+            without_connection(&parts.headers)?;
+        }
     } else if parts.method == Method::CONNECT && body != Body::None {
         return Err(BadHead::UnexpectedBody);
     }
     host(parts, rules)?;
     let admitted = Admitted {
         expects_continue: fields.expects_continue,
-        accepts_trailers: connection::accepts_trailers(&parts.headers),
+        accepts_trailers: fields.of_connection && connection::accepts_trailers(&parts.headers),
         upgrade: match fields.asked_upgrade() {
             Upgrade::Refused => return Err(BadHead::Upgrade),
             Upgrade::Allowed => parts.headers.get(UPGRADE).cloned(),
             Upgrade::None | Upgrade::Ignored => None,
         },
     };
-    parts.headers.remove(EXPECT);
-    connection::remove(&mut parts.headers);
+    if fields.expects_continue {
+        parts.headers.remove(EXPECT);
+    }
+    if fields.of_connection {
+        connection::remove(&mut parts.headers);
+    }
     if rules.underscores == Underscores::Drop {
         drop_underscores(&mut parts.headers);
     }
@@ -101,6 +107,9 @@ pub fn clean_response(
     let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if switches && !asked_switch {
         return Err(BadHead::UnexpectedSwitch);
+    }
+    if !fields.of_connection {
+        return Ok(None);
     }
     let protocol = parts.headers.get(UPGRADE).filter(|_| switches).cloned();
     connection::remove(&mut parts.headers);

@@ -18,6 +18,21 @@ pub(super) const CONNECTION_SPECIFIC: [HeaderName; 5] = [
     UPGRADE,
 ];
 
+/// Whether a header belongs to one connection, so that [`remove`] removes it. What `Connection` names does as well,
+/// and is there only where that is.
+pub(super) fn is_of_connection(name: &[u8]) -> bool {
+    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+    match name.len() {
+        2 => is(b"te"),
+        7 => is(b"upgrade"),
+        10 => is(b"connection") || is(b"keep-alive"),
+        14 => is(b"http2-settings"),
+        16 => is(b"proxy-connection"),
+        17 => is(b"transfer-encoding"),
+        _ => false,
+    }
+}
+
 /// Removes what belongs to the connection that a message came on: what `Connection` names, and what
 /// RFC 9110 §7.6.1 lists. Whether it may name them has been checked.
 pub(super) fn remove(headers: &mut HeaderMap) {

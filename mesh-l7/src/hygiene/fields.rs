@@ -3,6 +3,7 @@
 use mesh_core::target::Host;
 
 use super::bad_head::BadHead;
+use super::connection::is_of_connection;
 use super::framing::{Body, Version};
 use super::rules::{HygieneRules, Underscores};
 use super::syntax;
@@ -21,6 +22,8 @@ pub(super) struct Fields<'r> {
     connection_upgrade: bool,
     upgrade: Upgrade,
     pub(super) expects_continue: bool,
+    /// Whether there are lines that belong to the connection.
+    pub(super) of_connection: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,6 +67,7 @@ impl<'r> Fields<'r> {
             connection_upgrade: false,
             upgrade: Upgrade::None,
             expects_continue: false,
+            of_connection: false,
         }
     }
 
@@ -78,6 +82,7 @@ impl<'r> Fields<'r> {
         if self.rules.underscores == Underscores::Reject && name.contains(&b'_') {
             return Err(BadHead::Underscore);
         }
+        self.of_connection = self.of_connection || is_of_connection(name);
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         if is("host") && self.request {
             self.host(value)

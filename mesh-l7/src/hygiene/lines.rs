@@ -50,12 +50,8 @@ pub(super) fn lines<'a>(
         if field.starts_with(b" ") || field.starts_with(b"\t") {
             return Err(BadHead::Folded);
         }
-        let colon = field.iter().position(|&b| b == b':').ok_or(BadHead::Name)?;
-        let (name, value) = field.split_at_checked(colon).ok_or(BadHead::Name)?;
-        let value = syntax::trim(value.strip_prefix(b":").unwrap_or(value));
-        if !syntax::is_token(name) {
-            return Err(BadHead::Name);
-        }
+        let (name, value) = syntax::token(field).ok_or(BadHead::Name)?;
+        let value = syntax::trim(value.strip_prefix(b":").ok_or(BadHead::Name)?);
         if !syntax::is_value(value) {
             return Err(BadHead::Value);
         }

@@ -3,6 +3,9 @@
 use http::HeaderName;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
 
+/// Header lines of a head, unless set otherwise. What the HTTP/1 library has by itself.
+pub(crate) const DEFAULT_LINES: usize = 100;
+
 /// What is a matter of choice about heads.
 #[derive(Clone, Debug)]
 #[expect(
@@ -68,7 +71,7 @@ impl Default for HygieneRules {
         let named = |name| HeaderName::from_static(name);
         Self {
             head_bytes: 60 * 1024,
-            lines: 100,
+            lines: DEFAULT_LINES,
             chunk_bytes: 16 * 1024,
             http10: true,
             methods: Methods::Token,

@@ -2,15 +2,28 @@
 
 /// RFC 9110 §5.6.2.
 pub(super) fn is_token(text: &[u8]) -> bool {
-    let character = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    !text.is_empty() && text.iter().all(character)
+    !text.is_empty() && text.iter().all(|b| is_token_byte(*b))
+}
+
+/// The token that a text begins with, and what comes after it; `None` where there is none.
+pub(super) fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = text.iter().position(|b| !is_token_byte(*b));
+    let (token, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
+    (!token.is_empty()).then_some((token, rest))
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    // As patterns, so that it is a look at a table of bits.
+    matches!(byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'#' | b'$' | b'%'
+        | b'&' | b'\'' | b'*' | b'+' | b'^' | b'`' | b'|' | b'~')
 }
 
 /// Whether a value has nothing but visible characters, bytes above ASCII, spaces and tabs.
 pub(super) fn is_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f))
+    // All of it, whatever the first bytes are: several bytes at a time.
+    let good = |b: u8| b == b'\t' || (b >= b' ' && b != 0x7f);
+    value.iter().fold(true, |all, b| all & good(*b))
 }
 
 /// Without spaces and tabs at both ends.

@@ -28,6 +28,7 @@ use super::response::{Asked, for_http1};
 use super::switched::{Connection, Switched};
 use super::turn::Turn;
 use crate::body::{Body, BodyError};
+use crate::hygiene::DEFAULT_LINES;
 use crate::wire::Reading;
 
 pub(super) async fn serve<IO, S>(
@@ -50,12 +51,15 @@ where
         arrival,
         turn: turn.clone(),
     };
-    let connection = hyper::server::conn::http1::Builder::new()
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
         .max_buf_size(settings.rules.head_bytes.max(8 << 10).saturating_mul(2))
-        .max_header_size(settings.rules.head_bytes)
-        .max_headers(settings.rules.lines)
-        .serve_connection(io, requests)
-        .with_upgrades();
+        .max_header_size(settings.rules.head_bytes);
+    // Room for a number of lines that is set is cleared for each head, room for the default is not.
+    if settings.rules.lines != DEFAULT_LINES {
+        builder.max_headers(settings.rules.lines);
+    }
+    let connection = builder.serve_connection(io, requests).with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
         biased;

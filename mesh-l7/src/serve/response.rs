@@ -117,8 +117,13 @@ fn finish(
         *body = Body::empty();
     }
     let headers = &mut parts.headers;
-    for name in CONNECTION_SPECIFIC {
-        headers.remove(name);
+    if headers
+        .keys()
+        .any(|name| CONNECTION_SPECIFIC.contains(name))
+    {
+        for name in CONNECTION_SPECIFIC {
+            headers.remove(name);
+        }
     }
     if switches {
         headers.remove(CONTENT_LENGTH);
