@@ -83,6 +83,7 @@ pub fn compile_grpc(route: &RouteObject<GrpcRouteSpec>, references: &dyn Referen
             compiled.rules.push(Ranked { rank, rule });
         }
     }
+    compiled.rules.shrink_to_fit();
     if unusable {
         compiled.rules.clear();
         compiled.status.accepted = Condition::UnsupportedValue;

@@ -153,6 +153,7 @@ fn condition(
             }));
         }
     }
+    query.shrink_to_fit();
     let value = spec.path.as_ref().and_then(|path| path.value.as_deref());
     let specific = Specific {
         path_kind,
@@ -229,6 +230,7 @@ pub(super) fn headers(
             });
         }
     }
+    headers.shrink_to_fit();
     headers
 }
 

@@ -21,10 +21,7 @@ pub(super) fn version_of(text: &[u8]) -> Result<Version, BadHead> {
 
 /// The first line without its end, and what comes after it.
 pub(super) fn line(bytes: &[u8]) -> Result<(&[u8], &[u8]), BadHead> {
-    let end = bytes
-        .iter()
-        .position(|&b| b == b'\n')
-        .ok_or(BadHead::Unfinished)?;
+    let end = memchr::memchr(b'\n', bytes).ok_or(BadHead::Unfinished)?;
     let (line, rest) = bytes.split_at_checked(end).ok_or(BadHead::Unfinished)?;
     let line = line.strip_suffix(b"\r").ok_or(BadHead::BareLineFeed)?;
     Ok((line, rest.strip_prefix(b"\n").unwrap_or(rest)))

@@ -204,7 +204,7 @@ impl HeadEnd {
         let within = received.get(..limit).unwrap_or(received);
         while let Some(feed) = within
             .get(self.seen..)
-            .and_then(|unseen| unseen.iter().position(|&b| b == b'\n'))
+            .and_then(|unseen| memchr::memchr(b'\n', unseen))
         {
             let end = self.seen + feed;
             let line = within.get(self.line..end).unwrap_or_default();

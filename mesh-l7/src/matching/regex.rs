@@ -22,12 +22,17 @@ const LONGEST: usize = 4096;
 /// assert!(regex.is_match(b"/v12/x") && !regex.is_match(b"/a/v12/x"));
 /// # Ok::<(), mesh_l7::matching::InvalidRegex>(())
 /// ```
+///
+/// Clones share the compiled expression.
 #[derive(Clone)]
-pub struct Regex {
+pub struct Regex(Arc<Compiled>);
+
+/// In a place of its own: most conditions have no expression, and should not have room for one.
+struct Compiled {
     text: Name,
     compiled: regex::bytes::Regex,
     /// Not anchored; made when something is rewritten for the first time.
-    part: Arc<OnceLock<regex::bytes::Regex>>,
+    part: OnceLock<regex::bytes::Regex>,
 }
 
 /// An expression that cannot be used.
@@ -61,23 +66,23 @@ impl Regex {
         // By itself first: `a)|(b` must not become valid by being wrapped.
         build(expression).map_err(|error| invalid(error.to_string()))?;
         let compiled = build(&format!(r"\A(?:{expression})\z"));
-        Ok(Self {
+        Ok(Self(Arc::new(Compiled {
             text: expression.into(),
             compiled: compiled.map_err(|error| invalid(error.to_string()))?,
-            part: Arc::default(),
-        })
+            part: OnceLock::new(),
+        })))
     }
 
     /// The expression as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Whether the whole of a value matches.
     #[must_use]
     pub fn is_match(&self, value: &[u8]) -> bool {
-        self.compiled.is_match(value)
+        self.0.compiled.is_match(value)
     }
 
     /// The value with every part that the expression matches replaced; `\0` to `\9` in `rewrite` stand
@@ -86,11 +91,11 @@ impl Regex {
     /// Source: Envoy's `RegexMatchAndSubstitute`.
     #[must_use]
     pub fn replace_all(&self, value: &str, rewrite: &str) -> String {
-        let part = match self.part.get() {
+        let part = match self.0.part.get() {
             Some(part) => part,
             // It was valid before.
-            None => match build(&self.text) {
-                Ok(part) => self.part.get_or_init(|| part),
+            None => match build(&self.0.text) {
+                Ok(part) => self.0.part.get_or_init(|| part),
                 Err(_) => return value.to_owned(),
             },
         };
@@ -100,7 +105,7 @@ impl Regex {
     }
 
     pub(crate) fn anchored(&self) -> &str {
-        self.compiled.as_str()
+        self.0.compiled.as_str()
     }
 }
 
@@ -127,7 +132,7 @@ fn expand(rewrite: &str, found: &regex::bytes::Captures<'_>) -> Vec<u8> {
 
 impl PartialEq for Regex {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 

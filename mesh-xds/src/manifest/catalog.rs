@@ -10,7 +10,7 @@ use super::check::check;
 use super::document::{Document, GroupKind, ObjectKey};
 use super::inventory::{Any, Checked, Inventory, Refused};
 use super::kind;
-use super::parse::parse;
+use super::parse::parse_each;
 use super::problem::Problem;
 use super::status::{State, Status};
 
@@ -110,9 +110,10 @@ impl Catalog {
 
     /// Sets the content of a file.
     pub fn set_file(&mut self, file: &str, text: &str) {
-        match parse(text, file) {
-            Ok(documents) => {
-                let documents = documents.into_iter().map(Arc::new).collect();
+        let mut documents = Vec::new();
+        let mut take = |document| documents.push(Arc::new(document));
+        match parse_each(text, file, &mut take) {
+            Ok(()) => {
                 let problem = None;
                 self.files
                     .insert(file.to_owned(), Content { documents, problem });

@@ -24,17 +24,26 @@ use crate::place::Place;
 /// document that says not which object it is (`apiVersion`, `kind`, `metadata.name`): nobody can tell then what
 /// such a text means to have removed.
 pub fn parse(text: &str, file: &str) -> Result<Vec<Document>, Problem> {
-    let file: Arc<str> = file.into();
     let mut documents = Vec::new();
+    parse_each(text, file, &mut |document| documents.push(document))?;
+    Ok(documents)
+}
+
+/// As [`parse`], and gives each object to `take` as soon as it is read. After an error they do not count.
+pub(super) fn parse_each(
+    text: &str,
+    file: &str,
+    take: &mut dyn FnMut(Document),
+) -> Result<(), Problem> {
+    let file: Arc<str> = file.into();
     read::read(text, &file, &mut |root| {
         let whole = Part {
             file: &file,
             within: String::new(),
             implied: None,
         };
-        whole.add(&root, &mut documents)
-    })?;
-    Ok(documents)
+        whole.add(&root, take)
+    })
 }
 
 /// A part of a file that is an object or a list of them.
@@ -46,7 +55,7 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn add(self, root: &Node, documents: &mut Vec<Document>) -> Result<(), Problem> {
+    fn add(self, root: &Node, take: &mut dyn FnMut(Document)) -> Result<(), Problem> {
         if !root.is_map() {
             let problem =
                 format!("expected an object with apiVersion, kind and metadata, got {root}");
@@ -55,9 +64,9 @@ impl Part<'_> {
         let (api_version, kind) = self.kind_of(root)?;
         let is_list = kind.ends_with("List") && root.field("items").is_some_and(Node::is_list);
         if is_list || kind == "List" {
-            return self.items(root, &api_version, &kind, documents);
+            return self.items(root, &api_version, &kind, take);
         }
-        documents.push(self.document(root, &api_version, &kind)?);
+        take(self.document(root, &api_version, &kind)?);
         Ok(())
     }
 
@@ -87,7 +96,7 @@ impl Part<'_> {
         root: &Node,
         api_version: &str,
         kind: &str,
-        documents: &mut Vec<Document>,
+        take: &mut dyn FnMut(Document),
     ) -> Result<(), Problem> {
         let implied = kind.strip_suffix("List").filter(|kind| !kind.is_empty());
         for (index, item) in root
@@ -105,7 +114,7 @@ impl Part<'_> {
                 let problem = "expected an object, got a list within a list";
                 return item_of.problem(item, "", problem);
             }
-            item_of.add(item, documents)?;
+            item_of.add(item, take)?;
         }
         Ok(())
     }
