@@ -265,6 +265,17 @@ impl Catalog {
         statuses
     }
 
+    /// Why the first object of some kinds is not in force as it is written, by key.
+    pub(super) fn rejected(&self, of: impl Fn(&GroupKind) -> bool) -> Option<Problem> {
+        let objects = self.objects.iter().filter(|(_, kept)| !kept.ignored);
+        let objects = objects.filter_map(|(key, kept)| Some((key, kept.problem.as_deref()?)));
+        let repeated = self.repeated.iter();
+        let repeated = repeated.filter_map(|status| Some((&status.key, status.rejection()?)));
+        let rejected = objects.chain(repeated).filter(|(key, _)| of(&key.kind));
+        let first = rejected.min_by(|(one, _), (other, _)| one.cmp(other));
+        first.map(|(_, problem)| problem.clone())
+    }
+
     /// What is wrong with files as a whole, by file.
     #[must_use]
     pub fn file_problems(&self) -> Vec<Problem> {

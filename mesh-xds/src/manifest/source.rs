@@ -193,13 +193,9 @@ impl ManifestSource {
 
     /// What must be right before there is anything in force.
     fn blocking(&self) -> Option<Problem> {
-        let files = self.catalog.file_problems().into_iter();
-        let statuses = self.catalog.statuses();
-        let policies = statuses
-            .iter()
-            .filter(|status| super::kind::is_security(&status.key.kind));
-        let mut policies = policies.filter_map(|status| status.rejection().cloned());
-        files.chain(policies.by_ref()).next()
+        let mut files = self.catalog.file_problems().into_iter();
+        let policy = || self.catalog.rejected(super::kind::is_security);
+        files.next().or_else(policy)
     }
 
     fn take(&mut self, file: &str, change: Change) {
