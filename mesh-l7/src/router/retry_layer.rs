@@ -205,7 +205,7 @@ where
     let mut attempts = 0_u32;
     loop {
         attempts = attempts.saturating_add(1);
-        let mut request = outgoing.next(attempts > policy.retries);
+        let mut request = outgoing.next();
         if attempts > 1 {
             *request.extensions_mut() = extensions.clone();
         }
@@ -213,6 +213,10 @@ where
         drop(retry.take());
         match shared.next(&answer, attempts, outgoing.is_replayable()) {
             Next::Retry(permit, pause) => {
+                // Its head, for the next attempt: it is there, as there may be another one.
+                if outgoing.lines().is_err() {
+                    return answer;
+                }
                 drop(answer);
                 retry = Some(permit);
                 if let Some(record) = &record {
