@@ -31,7 +31,8 @@ fn in_its_place(document: &Document, settings: &Settings) -> Option<(Any, Vec<Pr
     if settings.profile == Profile::Compat {
         return None;
     }
-    let spec = document.root().field("spec");
+    let root = document.root();
+    let spec = root.field("spec");
     let (object, what) = match document.key().kind.kind.as_str() {
         "AuthorizationPolicy" => {
             let action = spec.and_then(|spec| spec.field("action")?.text());
