@@ -8,6 +8,7 @@
 )]
 
 mod drain;
+mod farewell;
 mod http2;
 mod pairs;
 mod proxy;

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::fault::Fault;
 
-/// How long, and for how much, a client is listened to after its last answer. Closing a connection on
-/// which something arrives would reset it, and the answer could be lost on the way (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 << 10;
+/// How long a client that goes on sending is listened to after its last answer, and how long one that
+/// says nothing. Closing a connection on which something arrives would reset it, and the answer could be
+/// lost on the way (RFC 9112 §9.6). What arrives is dropped, so there is no limit of bytes: a client that
+/// reads nothing before it has sent everything is to have its answer as well.
+const LINGER: Duration = Duration::from_secs(10);
+const LINGER_SILENT: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Farewell {
@@ -27,7 +29,10 @@ enum Stage {
     #[default]
     Answering,
     Closing,
-    Listening(Pin<Box<Sleep>>, usize),
+    Listening {
+        silence: Pin<Box<Sleep>>,
+        until: Instant,
+    },
     Done,
 }
 
@@ -60,22 +65,30 @@ impl Farewell {
                 Stage::Closing => {
                     ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
                     self.stage = match sending {
-                        true => Stage::Listening(Box::pin(sleep(LINGER)), 0),
+                        true => Stage::Listening {
+                            silence: Box::pin(sleep(LINGER_SILENT)),
+                            until: Instant::now() + LINGER,
+                        },
                         false => Stage::Done,
                     };
                 }
-                Stage::Listening(end, heard) => {
-                    if *heard >= LINGER_BYTES || end.as_mut().poll(cx).is_ready() {
-                        self.stage = Stage::Done;
-                        continue;
-                    }
+                Stage::Listening { silence, until } => {
                     let mut space = [0; 4096];
                     let mut buf = ReadBuf::new(&mut space);
-                    let read = ready!(Pin::new(&mut *io).poll_read(cx, &mut buf));
-                    match buf.filled().len() {
-                        0 => self.stage = Stage::Done,
-                        _ if read.is_err() => self.stage = Stage::Done,
-                        more => *heard = heard.saturating_add(more),
+                    let read = Pin::new(&mut *io).poll_read(cx, &mut buf);
+                    let goes_on = match read {
+                        Poll::Pending => {
+                            ready!(silence.as_mut().poll(cx));
+                            false
+                        }
+                        Poll::Ready(Ok(())) => !buf.filled().is_empty(),
+                        Poll::Ready(Err(_)) => false,
+                    };
+                    let now = Instant::now();
+                    if goes_on && now < *until {
+                        silence.as_mut().reset((now + LINGER_SILENT).min(*until));
+                    } else {
+                        self.stage = Stage::Done;
                     }
                 }
                 Stage::Done => return Poll::Ready(Ok(())),
