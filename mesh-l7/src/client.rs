@@ -20,6 +20,7 @@ mod connection;
 mod dial;
 mod exchange;
 mod failure;
+mod hearing;
 mod http1;
 mod http2;
 mod key;

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::connection::{Lifetime, Usage};
 use super::failure::Failure;
+use super::hearing::Hearing;
 use super::settings::ClientSettings;
 use crate::body::{Body, BodyError};
 use crate::hygiene::DEFAULT_LINES;
@@ -48,7 +49,7 @@ impl Http1 {
             builder.max_headers(settings.rules.lines);
         }
         let (sender, connection) = builder
-            .handshake(TokioIo::new(io))
+            .handshake(TokioIo::new(Hearing::new(io)))
             .await
             .map_err(Failure::connect)?;
         let usage = Usage::new(lifetime);
