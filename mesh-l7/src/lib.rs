@@ -27,6 +27,7 @@ pub mod gateway_api;
 pub mod hygiene;
 #[cfg(feature = "istio")]
 pub mod istio;
+#[cfg(feature = "serve")]
 mod kept_lines;
 mod labels;
 pub mod limit;
