@@ -97,6 +97,11 @@ impl<'a> Head<'a> {
         let (_, value) = parameters.find(|(key, _)| *percent_decode(key) == *name.as_bytes())?;
         Some(percent_decode(value))
     }
+
+    /// Whether it asks for a tunnel: CONNECT, which is for nobody who was not meant to have it.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.method == "CONNECT"
+    }
 }
 
 /// Host and port of an authority; the port is absent when there is none or it is no number.

@@ -10,7 +10,7 @@ use super::path::PathMatch;
 use super::text::TextMatch;
 use crate::labels::has_labels;
 
-/// Conditions on a request, of which all must hold. The default holds always.
+/// Conditions on a request, of which all must hold. The default holds for everything but CONNECT.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(
     clippy::exhaustive_structs,
@@ -121,8 +121,7 @@ impl RequestMatch {
         };
         let authority = |test: &TextMatch| test.matches_ignoring_case(head.authority.as_bytes());
         let namespace = |name: &Name| head.source_namespace == Some(name.as_str());
-        // A tunnel to anywhere is for nobody who was not meant to have it.
-        let meant = || self.method.is_some() || head.method != "CONNECT";
+        let meant = || self.method.is_some() || !head.is_tunnel();
         meant()
             && text(&self.method, head.method)
             && text(&self.scheme, head.scheme)
@@ -274,6 +273,15 @@ mod tests {
                 ..crate::route::Rule::new("r", crate::route::Action::not_found())
             }]);
             assert_eq!(rules.select(&head).is_some(), holds, "{name}, as a rule");
+        }
+        // One rule, and more than are looked at one by one.
+        for count in [1, 100] {
+            let rule = || crate::route::Rule::new("r", crate::route::Action::not_found());
+            let rules = crate::route::Rules::new((0..count).map(|_| rule()));
+            let get = Head::new("GET", "h:1", "/", &none);
+            assert!(rules.select(&get).is_some(), "{count} without conditions");
+            let tunnel = Head::new("CONNECT", "h:1", "", &none);
+            assert!(rules.select(&tunnel).is_none(), "{count}, a tunnel");
         }
     }
 

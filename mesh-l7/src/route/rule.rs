@@ -24,7 +24,7 @@ pub struct Rule {
     pub name: Name,
     /// Where it was configured.
     pub origin: Origin,
-    /// One must match; without any it matches always.
+    /// One must match; without any it matches everything but CONNECT.
     pub matches: Vec<RequestMatch>,
     /// What becomes of the request.
     pub action: Action,
@@ -138,7 +138,7 @@ pub struct HashCookie {
 }
 
 impl Rule {
-    /// A rule that matches always and does nothing else.
+    /// A rule that matches everything but CONNECT and does nothing else.
     pub fn new(name: impl Into<Name>, action: Action) -> Self {
         Self {
             name: name.into(),

@@ -67,13 +67,12 @@ pub struct Matched<'r> {
 }
 
 impl Rules {
-    /// Rules in this order. A rule without alternatives matches always.
+    /// Rules in this order. A rule without alternatives matches everything but CONNECT.
     #[must_use]
     pub fn new(rules: impl IntoIterator<Item = impl Into<Arc<Rule>>>) -> Self {
         let rules: Box<[Arc<Rule>]> = rules.into_iter().map(Into::into).collect();
         let mut conditions = Vec::new();
         for (place, rule) in (0_u32..).zip(&rules) {
-            // One that has no alternatives holds always.
             let alternatives = rule.matches.len().max(1);
             conditions.extend((0_u32..).take(alternatives).map(|alternative| Condition {
                 rule: place,
@@ -104,7 +103,7 @@ impl Rules {
             None => {
                 let met = |condition: &&Condition| {
                     self.alternative(**condition)
-                        .is_none_or(|one| one.matches(head))
+                        .map_or(!head.is_tunnel(), |one| one.matches(head))
                 };
                 self.conditions.iter().find(met)
             }
@@ -120,7 +119,7 @@ impl Rules {
         })
     }
 
-    /// What a condition says; `None` for that of a rule without any, which holds always.
+    /// What a condition says; `None` for that of a rule without any, which asks for nothing.
     fn alternative(&self, condition: Condition) -> Option<&RequestMatch> {
         let rule = self.rules.get(condition.rule as usize)?;
         rule.matches.get(condition.alternative as usize)
@@ -178,7 +177,10 @@ impl Search<'_> {
     /// Whether the condition at a place holds, as far as it is asked.
     fn meets(&self, place: u32, met: impl Fn(&RequestMatch) -> bool) -> bool {
         let condition = self.rules.conditions.get(place as usize);
-        condition.is_some_and(|condition| self.rules.alternative(*condition).is_none_or(met))
+        condition.is_some_and(|condition| {
+            let alternative = self.rules.alternative(*condition);
+            alternative.map_or(!self.head.is_tunnel(), met)
+        })
     }
 
     /// Looks at conditions, lowest first, of which nothing is known.
