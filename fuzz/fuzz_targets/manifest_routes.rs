@@ -34,7 +34,7 @@ fuzz_target!(|text: &str| {
                 port,
                 subset: None,
             };
-            routing.table.of(&target).select(&head);
+            let _ = routing.table.of(&target).select(&head);
             let _ = (routing.settings(&target), routing.protocol(&target));
         }
     }

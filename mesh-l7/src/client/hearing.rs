@@ -16,7 +16,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 ///
 /// An upstream may answer, and close, before it has read the whole request (413 for a long one): the
 /// next write fails, while the answer is there to be read (RFC 9112 §9.5). So writes that fail only wait,
-/// and reading tells how it ended.
+/// and reading tells how it ended. One task is to read and to write, as hyper does.
 pub(super) struct Hearing<IO> {
     io: IO,
     failed: Option<Box<Failed>>,
@@ -33,9 +33,15 @@ impl<IO> Hearing<IO> {
     }
 
     /// The outcome of writing, where failures wait for the reader.
-    fn written<T>(&mut self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn written<T>(
+        &mut self,
+        cx: &Context<'_>,
+        outcome: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         match outcome {
             Poll::Ready(Err(error)) => {
+                // The reader, who may wait already, is to see how long that is worth while.
+                cx.waker().wake_by_ref();
                 self.failed.get_or_insert_with(|| {
                     Box::new(Failed {
                         error: error.kind(),
@@ -77,7 +83,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Hearing<IO> {
             return Poll::Pending;
         }
         let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.written(outcome)
+        self.written(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -89,7 +95,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Hearing<IO> {
             return Poll::Pending;
         }
         let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.written(outcome)
+        self.written(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -101,7 +107,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Hearing<IO> {
             return Poll::Pending;
         }
         let outcome = Pin::new(&mut self.io).poll_flush(cx);
-        self.written(outcome)
+        self.written(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -127,8 +133,11 @@ mod tests {
         let (mut reader, mut writer) = tokio::io::split(Hearing::new(io));
         let mut told = Vec::new();
         let read = tokio::select! {
+            // The reader waits before the writer fails.
+            biased;
             read = reader.read_to_end(&mut told) => read,
             written = writer.write_all(b"request") => panic!("{written:?}"),
+            () = sleep(LAST_WORDS * 2) => panic!("nobody was told"),
         };
         (told, read)
     }

@@ -1,7 +1,7 @@
 //! Rate limits of requests.
 
 use std::collections::HashSet;
-use std::str::SplitAsciiWhitespace;
+use std::str::SplitWhitespace;
 
 use http::HeaderName;
 use mesh_core::identity::SpiffeId;
@@ -84,7 +84,7 @@ struct Clauses {
 fn read(rule: &str) -> Result<LocalLimit, Expected> {
     let rate = || Expected::new("a rate such as 100/1s");
     let (number, rest) = rule.split_once('/').ok_or_else(rate)?;
-    let mut words = rest.split_ascii_whitespace();
+    let mut words = rest.split_whitespace();
     let time = words.next().ok_or_else(rate)?;
     let mut clauses = Clauses::default();
     let mut count = 0_usize;
@@ -96,7 +96,7 @@ fn read(rule: &str) -> Result<LocalLimit, Expected> {
         clauses.read(word, &mut words)?;
     }
     let bucket = bucket(number, time, clauses.burst)?;
-    let name = rule.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let name = rule.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut limit = LocalLimit::new(name, bucket);
     if clauses.shadow {
         limit.enforced = Percent::NONE;
@@ -114,7 +114,7 @@ fn read(rule: &str) -> Result<LocalLimit, Expected> {
 }
 
 impl Clauses {
-    fn read(&mut self, word: &str, words: &mut SplitAsciiWhitespace<'_>) -> Result<(), Expected> {
+    fn read(&mut self, word: &str, words: &mut SplitWhitespace<'_>) -> Result<(), Expected> {
         match word {
             "burst" => {
                 self.once("one burst", "burst")?;
@@ -146,7 +146,7 @@ impl Clauses {
         Ok(())
     }
 
-    fn condition(&mut self, words: &mut SplitAsciiWhitespace<'_>) -> Result<(), Expected> {
+    fn condition(&mut self, words: &mut SplitWhitespace<'_>) -> Result<(), Expected> {
         let what = words.next().unwrap_or_default();
         if what == "header" {
             let name = header(words)?;
@@ -193,21 +193,17 @@ impl Clauses {
     }
 }
 
-fn argument<'t>(words: &mut SplitAsciiWhitespace<'t>, expected: &str) -> Result<&'t str, Expected> {
+fn argument<'t>(words: &mut SplitWhitespace<'t>, expected: &str) -> Result<&'t str, Expected> {
     words.next().ok_or_else(|| Expected::new(expected))
 }
 
-fn number(
-    words: &mut SplitAsciiWhitespace<'_>,
-    expected: &str,
-    most: u32,
-) -> Result<u32, Expected> {
+fn number(words: &mut SplitWhitespace<'_>, expected: &str, most: u32) -> Result<u32, Expected> {
     let number = words.next().and_then(|word| word.parse().ok());
     let number = number.filter(|number| (1..=most).contains(number));
     number.ok_or_else(|| Expected::new(expected))
 }
 
-fn key(words: &mut SplitAsciiWhitespace<'_>) -> Result<LimitKey, Expected> {
+fn key(words: &mut SplitWhitespace<'_>) -> Result<LimitKey, Expected> {
     Ok(match words.next().unwrap_or_default() {
         "identity" => LimitKey::Identity,
         "namespace" => LimitKey::Namespace,
@@ -223,14 +219,14 @@ fn key(words: &mut SplitAsciiWhitespace<'_>) -> Result<LimitKey, Expected> {
     })
 }
 
-fn header(words: &mut SplitAsciiWhitespace<'_>) -> Result<HeaderName, Expected> {
+fn header(words: &mut SplitWhitespace<'_>) -> Result<HeaderName, Expected> {
     let name = words.next().unwrap_or_default().to_ascii_lowercase();
     let name = HeaderName::from_bytes(name.as_bytes());
     name.map_err(|_| Expected::new("a name of a header after header"))
 }
 
 /// As certificates have it; as policies have it, without `spiffe://`, too.
-fn identity(words: &mut SplitAsciiWhitespace<'_>) -> Result<String, Expected> {
+fn identity(words: &mut SplitWhitespace<'_>) -> Result<String, Expected> {
     let said = words.next().unwrap_or_default();
     let text = match said.starts_with("spiffe://") {
         true => said.to_owned(),
@@ -242,7 +238,7 @@ fn identity(words: &mut SplitAsciiWhitespace<'_>) -> Result<String, Expected> {
     Ok(identity.to_string())
 }
 
-fn path(words: &mut SplitAsciiWhitespace<'_>) -> Result<PathMatch, Expected> {
+fn path(words: &mut SplitWhitespace<'_>) -> Result<PathMatch, Expected> {
     let text = words.next().unwrap_or_default();
     let (begin, rest) = text.split_once('*').unwrap_or((text, ""));
     let star = begin.len() < text.len();

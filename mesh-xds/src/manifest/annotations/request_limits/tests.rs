@@ -16,7 +16,7 @@ fn bucket_of(most: u32, number: u32, seconds: u64) -> BucketSettings {
 
 #[test]
 fn a_rate_alone_is_for_all_requests() {
-    for text in ["100/1s", " 100 / 1s ", "\n100/1000ms;\n"] {
+    for text in ["100/1s", " 100 / 1s ", "\n100/1000ms;\n", "100/\u{b}\t1s"] {
         let limit = one(text);
         assert_eq!(limit.bucket, bucket_of(100, 100, 1), "{text:?}");
         assert_eq!(limit.main, MainBucket::Always);
