@@ -150,7 +150,8 @@ async fn a_wrong_rule_is_told_and_the_last_good_ones_stay() {
         dump.contains(note) && dump.contains("objects.yaml:5:")
     };
     world.until("what is wrong to be told", told).await;
-    assert_eq!(world.lines(&["annotation not accepted", "per person"]), 1);
+    let logged = async || world.lines(&["annotation not accepted", "per person"]) == 1;
+    world.until("the log to say so", logged).await;
     let answers = statuses(&world, [(A, "GET", "/", ""); 2]).await;
     assert_eq!(answers, [200, 429], "the bucket is as full as it was");
     // A rule beside it fills no bucket.
