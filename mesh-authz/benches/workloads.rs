@@ -3,6 +3,10 @@
 //! Each decision is timed by itself, which costs about as much as the first line says; `hot` are
 //! times of one question that is asked a hundred times in a row: the least and the 99th percentile of
 //! all questions; `turn p99` is that of the least time of each question when all are asked in turn.
+//! Each question is made anew before it is timed, as if it had just been received: it is at hand, and
+//! what the index makes a decision read is not. `--lines` measures nothing, but calls `lines` for each
+//! question with an empty first cache, for a tool that counts:
+//! `valgrind --tool=callgrind --cache-sim=yes --collect-atstart=no --toggle-collect='workloads::lines*'`.
 //! Bytes are those asked of the allocator by what is left of a first sync, for policies and index.
 #![allow(
     clippy::unwrap_used,
@@ -52,6 +56,20 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// Questions by number.
+struct Asks {
+    count: usize,
+    make: Box<dyn Fn(usize) -> Ask>,
+}
+
+impl Asks {
+    fn of(all: Vec<Ask>) -> Self {
+        let count = all.len();
+        let make = Box::new(move |at: usize| all[at].clone());
+        Self { count, make }
+    }
+}
 
 /// What is asked.
 #[derive(Clone)]
@@ -113,15 +131,14 @@ fn denials(count: usize, rule: impl Fn(usize) -> MatchSpec) -> Vec<PolicySpec> {
 struct Cell {
     name: String,
     policies: Vec<PolicySpec>,
-    asks: Vec<Ask>,
+    asks: Asks,
 }
 
 fn cell(name: impl Into<String>, policies: Vec<PolicySpec>, asks: Vec<Ask>) -> Cell {
-    let name = name.into();
     Cell {
-        name,
+        name: name.into(),
         policies,
-        asks,
+        asks: Asks::of(asks),
     }
 }
 
@@ -357,7 +374,7 @@ fn w7(count: usize) -> Cell {
     // Few namespaces and callers get most of the traffic.
     let zipf =
         |at: usize, of: usize| (of as f64).powf((at * 7919 % 4096) as f64 / 4096.0) as usize - 1;
-    let asks = (0..4096).map(|at| {
+    let make = move |at: usize| {
         let caller = account(zipf(at * 31, 50_000) % 50_000);
         let mut ask = Ask::of(
             &caller,
@@ -366,8 +383,15 @@ fn w7(count: usize) -> Cell {
         ask.namespace = format!("ns-{}", zipf(at, 200));
         ask.method = ["GET", "PUT", "POST"][at % 3];
         ask
-    });
-    cell(format!("W7 mixed mesh {count}"), policies, asks.collect())
+    };
+    Cell {
+        name: format!("W7 mixed mesh {count}"),
+        policies,
+        asks: Asks {
+            count: 4096,
+            make: Box::new(make),
+        },
+    }
 }
 
 fn w8(count: usize) -> Vec<Cell> {
@@ -420,28 +444,25 @@ fn w8(count: usize) -> Vec<Cell> {
 /// Calls `decide` for each of the asks in turn.
 fn each_decision(
     index: &PolicyIndex,
-    asks: &[Ask],
+    asks: &Asks,
     rounds: usize,
     by_residual: bool,
     mut time: impl FnMut(&dyn Fn()),
 ) {
-    let workloads: Vec<_> = asks.iter().map(|ask| workload(&ask.namespace)).collect();
-    let paths: Vec<_> = asks
-        .iter()
-        .map(|ask| Target::normalize(ask.path.as_bytes(), PathNormalization::None).unwrap())
-        .collect();
-    for at in (0..rounds).map(|round| round % asks.len()) {
-        let ask = &asks[at];
+    for at in (0..rounds).map(|round| round % asks.count) {
+        let ask = (asks.make)(at);
+        let workload = workload(&ask.namespace);
+        let path = Target::normalize(ask.path.as_bytes(), PathNormalization::None).unwrap();
         let connection = Connection::new(
             ask.source,
             ask.identity.as_ref(),
             ([10, 0, 0, 2], 80).into(),
         );
-        let mut request = Request::new(ask.method, ask.host, &ask.headers).with_target(&paths[at]);
+        let mut request = Request::new(ask.method, ask.host, &ask.headers).with_target(&path);
         if let Some(claims) = &ask.claims {
             request = request.with_claims(claims);
         }
-        let target = PolicyTarget::workload(&workloads[at]);
+        let target = PolicyTarget::workload(&workload);
         if by_residual {
             let residual = index.residual(&target, &connection);
             time(&|| {
@@ -465,14 +486,14 @@ fn workload(namespace: &str) -> Workload {
 /// Median and 99th percentile in nanoseconds, and the 99th percentile of the least time of each
 /// question: all are asked in turn, so what is looked at is not at hand, but a pause of the machine
 /// rarely meets the same question each time.
-fn percentiles(index: &PolicyIndex, asks: &[Ask], by_residual: bool) -> (u128, u128, u128) {
+fn percentiles(index: &PolicyIndex, asks: &Asks, by_residual: bool) -> (u128, u128, u128) {
     let mut times = Vec::new();
     each_decision(index, asks, 20_000, by_residual, |decide| {
         let start = Instant::now();
         decide();
         times.push(start.elapsed().as_nanos());
     });
-    let each = (0..asks.len().min(times.len())).map(|at| times.iter().skip(at).step_by(asks.len()));
+    let each = (0..asks.count.min(times.len())).map(|at| times.iter().skip(at).step_by(asks.count));
     let mut least: Vec<_> = each.filter_map(|own| own.min().copied()).collect();
     least.sort_unstable();
     times.sort_unstable();
@@ -494,6 +515,9 @@ fn measure(cell: Cell) {
     assert!(applied.rejected.is_empty());
     let index = PolicyIndex::clone(&store.index());
     drop(store);
+    if std::env::args().any(|arg| arg == "--lines") {
+        return counted(&index, &cell.asks);
+    }
     report(&cell.name, rules, compile, &index, &cell.asks);
     let with = BYTES.load(Ordering::Relaxed);
     drop(index);
@@ -501,12 +525,30 @@ fn measure(cell: Cell) {
     println!("{:>8.0} B/rule", kept as f64 / rules as f64);
 }
 
+/// Asks each question once, with a first cache that is full of something else.
+fn counted(index: &PolicyIndex, asks: &Asks) {
+    let mut other = vec![0_u8; 1 << 18];
+    each_decision(index, asks, asks.count, false, |decide| {
+        for byte in other.iter_mut().step_by(64) {
+            *byte = byte.wrapping_add(1);
+        }
+        black_box(&mut other);
+        lines(decide);
+    });
+}
+
+/// What a tool is told to count.
+#[inline(never)]
+fn lines(decide: &dyn Fn()) {
+    decide();
+}
+
 fn report(
     name: &str,
     rules: usize,
     compile: std::time::Duration,
     index: &PolicyIndex,
-    asks: &[Ask],
+    asks: &Asks,
 ) {
     let (p50, p99, turn99) = percentiles(index, asks, false);
     let (left50, left99, _) = percentiles(index, asks, true);

@@ -14,7 +14,7 @@ use crate::policy::{Clause, Dimension, Field, Match, Rule};
 /// many fewer as its values are less selective. So what a connection has in common with many rules
 /// costs no more than this: to look at a rule that is not at hand takes as long as it takes a sieve
 /// to rule out thousands.
-const CROWDED: usize = 8;
+const CROWDED: usize = 3;
 
 /// A field, and where its values are found.
 pub(super) type Choice<'a> = (Field<'a>, Vec<Place>);

@@ -29,7 +29,7 @@ impl Pivots {
         for probe in self.probes.iter() {
             let mut flow = ControlFlow::Continue(());
             probe.each(keys, facts, false, |tag| {
-                for (_, rule) in self.table.get(tag) {
+                for rule in self.table.get(tag) {
                     if flow.is_continue() {
                         flow = visit(*rule);
                     }
@@ -66,7 +66,7 @@ impl Pivots {
     /// Files a rule where its values are found.
     pub(super) fn insert(&mut self, field: &Field<'_>, places: &[Place], rule: RuleId) {
         for place in places {
-            if !self.table.get(place.tag).contains(&(place.tag, rule)) {
+            if !self.table.get(place.tag).contains(&rule) {
                 self.table.insert(place.tag, rule);
                 self.probes.add(field, place.part);
             }

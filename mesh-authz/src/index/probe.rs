@@ -2,18 +2,16 @@
 
 use std::net::IpAddr;
 
-use mesh_core::name::Name;
-
 use super::keys::Keys;
 use crate::facts::Facts;
 use crate::policy::{Dimension, SEPARATOR, header_lines};
 
 /// A part of a connection or of a request.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Probe {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probe<'p> {
     pub(super) dimension: Dimension,
     /// Of a header or a claim.
-    pub(super) name: Name,
+    pub(super) name: &'p str,
     pub(super) part: Part,
 }
 
@@ -100,12 +98,7 @@ pub(super) fn network(ip: IpAddr, part: Part) -> Option<([u8; 16], usize)> {
     }
 }
 
-impl Probe {
-    /// Whether it is of the same field of connections and requests.
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
-        self.dimension == other.dimension && self.name == other.name
-    }
-
+impl Probe<'_> {
     /// Whether some values may be compared with other parts than others.
     pub(super) fn is_vague(&self) -> bool {
         matches!(self.dimension, Dimension::Host | Dimension::Header)
@@ -124,7 +117,7 @@ impl Probe {
     ) {
         let part = self.part;
         let mut value = |value: (&[u8], &[u8])| {
-            visit(tag(keys, self.dimension, &self.name, part, value));
+            visit(tag(keys, self.dimension, self.name, part, value));
         };
         let mut text = |found: Option<&[u8]>, empty: bool| {
             let found = found.filter(|text| empty || !text.is_empty() || part != Part::Presence);
@@ -176,7 +169,7 @@ impl Probe {
                 }
             }
             Dimension::Header => {
-                for line in header_lines(&self.name, facts) {
+                for line in header_lines(self.name, facts) {
                     text(Some(line), !certain);
                     if !certain && facts.semantics.header_elements && line.contains(&b',') {
                         for element in line.split(|byte| *byte == b',') {

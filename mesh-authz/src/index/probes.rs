@@ -2,9 +2,18 @@
 
 use std::sync::Arc;
 
+use mesh_core::name::Name;
+
 use super::probe::{Part, Probe};
 use super::value::Value;
 use crate::policy::Field;
+
+mod packed;
+mod short;
+
+pub(super) use packed::FieldCode;
+use packed::Packed;
+use short::Short;
 
 /// The most lengths of one kind of part of one field: longer values are found by the beginning that
 /// some other value has as well.
@@ -12,27 +21,64 @@ const LENGTHS: usize = 24;
 /// The most probes: values of further names of headers and claims are not looked up.
 const MOST: usize = 256;
 
-/// The probes that find something, in order, each with the number of values it finds.
+/// The probes that find something, in order.
 #[derive(Clone, Default)]
-pub(super) struct Probes(Arc<Vec<(Probe, u32)>>);
+pub(super) struct Probes {
+    list: Short,
+    rest: Option<Arc<Rest>>,
+}
+
+/// What most look-ups do not read.
+#[derive(Clone, Default)]
+struct Rest {
+    /// The number of values that each probe finds.
+    counts: Vec<u32>,
+    /// Names of headers and claims by number; an empty one is free.
+    names: Vec<Name>,
+}
 
 impl Probes {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Probe> {
-        self.0.iter().map(|(probe, _)| probe)
+    pub(super) fn iter(&self) -> impl Iterator<Item = Probe<'_>> {
+        self.list.as_slice().iter().map(|one| self.probe(*one))
     }
 
     /// The probes, those of one field together.
-    pub(super) fn groups(&self) -> impl Iterator<Item = &[(Probe, u32)]> {
-        self.0.chunk_by(|(a, _), (b, _)| a.is_beside(b))
+    pub(super) fn groups(&self) -> impl Iterator<Item = Group<'_>> {
+        let groups = self.list.as_slice().chunk_by(|a, b| a.field() == b.field());
+        groups.map(|list| Group { probes: self, list })
     }
 
-    fn of(&self, field: &Field<'_>) -> &[(Probe, u32)] {
-        let key = |probe: &Probe| {
-            (probe.dimension, probe.name.as_str()).cmp(&(field.dimension, field.name))
+    fn probe(&self, packed: Packed) -> Probe<'_> {
+        let field = packed.field();
+        let name = field.name().and_then(|number| {
+            let rest = self.rest.as_ref()?;
+            rest.names.get(number)
+        });
+        Probe {
+            dimension: field.dimension(),
+            name: name.map_or("", Name::as_str),
+            part: packed.part(),
+        }
+    }
+
+    /// What stands for a field while a probe is of it.
+    pub(super) fn code(&self, field: &Field<'_>) -> Option<FieldCode> {
+        if !field.dimension.is_named() {
+            return Some(FieldCode::new(field.dimension));
+        }
+        let names = &self.rest.as_ref()?.names;
+        let number = names.iter().position(|name| name == field.name)?;
+        FieldCode::named(field.dimension, number)
+    }
+
+    fn of(&self, field: &Field<'_>) -> &[Packed] {
+        let Some(code) = self.code(field) else {
+            return &[];
         };
-        let start = self.0.partition_point(|(probe, _)| key(probe).is_lt());
-        let rest = self.0.get(start..).unwrap_or_default();
-        let end = rest.partition_point(|(probe, _)| key(probe).is_eq());
+        let all = self.list.as_slice();
+        let start = all.partition_point(|one| one.field() < code);
+        let rest = all.get(start..).unwrap_or_default();
+        let end = rest.partition_point(|one| one.field() == code);
         rest.get(..end).unwrap_or_default()
     }
 
@@ -40,59 +86,117 @@ impl Probes {
     /// already that a shorter one must do. `None` when there is none.
     pub(super) fn place(&self, field: &Field<'_>, value: &Value<'_>) -> Option<Part> {
         let wanted = value.part();
-        let own = self.of(field);
-        let found = own.binary_search_by_key(&wanted, |(probe, _)| probe.part);
-        if found.is_ok() {
+        let own = self.of(field).iter().map(|one| one.part());
+        if own.clone().any(|part| part == wanted) {
             return Some(wanted);
         }
-        let alike = own.iter().filter(|(probe, _)| is_alike(probe.part, wanted));
-        if self.0.len() < MOST && alike.clone().count() < LENGTHS {
+        let alike = own.filter(|part| is_alike(*part, wanted));
+        if self.list.as_slice().len() < MOST && alike.clone().count() < LENGTHS {
             return Some(wanted);
         }
-        let mut shorter = alike.filter(|(probe, _)| probe.part < wanted);
-        shorter.next_back().map(|(probe, _)| probe.part)
+        alike.rev().find(|part| *part < wanted)
     }
 
     /// Every part by which a value may be found.
     pub(super) fn places(&self, field: &Field<'_>, value: &Value<'_>) -> Vec<Part> {
         let wanted = value.part();
-        let own = self.of(field).iter().map(|(probe, _)| probe.part);
+        let own = self.of(field).iter().map(|one| one.part());
         own.filter(|part| *part == wanted || is_alike(*part, wanted) && *part < wanted)
             .collect()
     }
 
     pub(super) fn add(&mut self, field: &Field<'_>, part: Part) {
-        let probe = Probe {
-            dimension: field.dimension,
-            name: field.name.into(),
-            part,
+        let rest = Arc::make_mut(self.rest.get_or_insert_default());
+        let Some(code) = rest.take_code(field) else {
+            return;
         };
-        let probes = Arc::make_mut(&mut self.0);
-        match probes.binary_search_by(|(known, _)| known.cmp(&probe)) {
+        let new = Packed::new(code, part);
+        match self.list.as_slice().binary_search(&new) {
             Ok(at) => {
-                if let Some((_, count)) = probes.get_mut(at) {
+                if let Some(count) = rest.counts.get_mut(at) {
                     *count = count.saturating_add(1);
                 }
             }
-            Err(at) => probes.insert(at, (probe, 1)),
+            Err(at) => {
+                self.list.insert(at, new);
+                rest.counts.insert(at.min(rest.counts.len()), 1);
+            }
         }
     }
 
     pub(super) fn remove(&mut self, field: &Field<'_>, part: Part) {
-        let probes = Arc::make_mut(&mut self.0);
-        let at = probes.iter().position(|(probe, _)| {
-            probe.dimension == field.dimension && probe.name == field.name && probe.part == part
-        });
-        let Some(at) = at else {
+        let Some(code) = self.code(field) else {
             return;
         };
-        let Some((_, count)) = probes.get_mut(at) else {
+        let all = self.list.as_slice();
+        let Ok(at) = all.binary_search(&Packed::new(code, part)) else {
+            return;
+        };
+        let Some(rest) = self.rest.as_mut().map(Arc::make_mut) else {
+            return;
+        };
+        let Some(count) = rest.counts.get_mut(at) else {
             return;
         };
         *count -= 1;
-        if *count == 0 {
-            probes.remove(at);
+        if *count > 0 {
+            return;
         }
+        rest.counts.remove(at);
+        self.list.remove(at);
+        let number = code.name();
+        let is_used = |one: &Packed| one.field().name() == number;
+        if let Some(number) = number
+            && !self.list.as_slice().iter().any(is_used)
+            && let Some(name) = rest.names.get_mut(number)
+        {
+            *name = Name::default();
+        }
+        if self.list.as_slice().is_empty() {
+            self.rest = None;
+        }
+    }
+}
+
+impl Rest {
+    /// What stands for a field, which is given a number if it has none.
+    fn take_code(&mut self, field: &Field<'_>) -> Option<FieldCode> {
+        if !field.dimension.is_named() {
+            return Some(FieldCode::new(field.dimension));
+        }
+        let known = self.names.iter().position(|name| name == field.name);
+        let number = known.or_else(|| self.names.iter().position(|name| name.is_empty()));
+        let number = number.unwrap_or(self.names.len());
+        let code = FieldCode::named(field.dimension, number)?;
+        if known.is_none() {
+            let name = Name::from(field.name);
+            match self.names.get_mut(number) {
+                Some(free) => *free = name,
+                None => self.names.push(name),
+            }
+        }
+        Some(code)
+    }
+}
+
+/// The probes of one field.
+#[derive(Clone, Copy)]
+pub(super) struct Group<'p> {
+    probes: &'p Probes,
+    list: &'p [Packed],
+}
+
+impl<'p> Group<'p> {
+    /// What stands for the field.
+    pub(super) fn code(&self) -> FieldCode {
+        // Invariant: there is a first one.
+        let first = self.list.first();
+        first.map_or(FieldCode::default(), |first| first.field())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Probe<'p>> + use<'p> {
+        let probes = self.probes;
+        self.list.iter().map(|one| probes.probe(*one))
     }
 }
 

@@ -7,7 +7,6 @@
 //! at in full.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use super::keys::Keys;
 use super::probes::Probes;
@@ -20,19 +19,26 @@ use crate::policy::{Field, Rule};
 mod bits;
 mod block;
 mod columns;
+mod effect;
 mod found;
+mod left;
 mod row;
 
-use bits::ROWS;
-use block::Block;
-use columns::{Columns, Effect};
-use found::{Founds, Sets};
+use bits::{About, ROWS, WORDS};
+use block::{Block, Blocks};
+use columns::Columns;
+use effect::Effect;
+use found::{Does, Founds};
+use left::Left;
 use row::Row;
+
+/// Words of the sets of a small block.
+const SMALL: usize = 8;
 
 /// The rows, and what values do to them. Clones are cheap.
 #[derive(Clone, Default)]
 pub(super) struct Sieve {
-    blocks: Arc<Vec<Arc<Block>>>,
+    blocks: Blocks,
     columns: Columns,
     probes: Probes,
     /// The rows of each rule, by a hash of the rule.
@@ -48,15 +54,22 @@ impl Sieve {
         facts: &Facts<'_>,
         visit: &mut impl FnMut(RuleId) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        let all = self.blocks.as_slice();
         if self.live == 0 {
             return ControlFlow::Continue(());
         }
-        let founds = Founds::of(keys, facts, &self.probes, &self.columns);
-        let mut sets = Sets::default();
-        for (number, block) in self.blocks.iter().enumerate() {
-            if founds.open(number, block, &mut sets) {
-                sets.open
-                    .iter()
+        if let [only] = all {
+            if only.sets.words() <= SMALL {
+                return self.search_alone::<SMALL>(only, keys, facts, visit);
+            }
+            return self.search_alone::<WORDS>(only, keys, facts, visit);
+        }
+        let mut founds = Founds::new(&self.probes, facts);
+        founds.look_up(keys, facts, &self.columns);
+        let mut left = Left::<WORDS>::default();
+        for (number, block) in all.iter().enumerate() {
+            if founds.open((number, block), &mut left) {
+                left.rows()
                     .filter_map(|row| block.row(row))
                     .try_for_each(|row| visit(row.rule))?;
             }
@@ -64,15 +77,45 @@ impl Sieve {
         ControlFlow::Continue(())
     }
 
+    /// The same where there is one block: each value is noted as soon as it is looked up.
+    fn search_alone<const WORDS: usize>(
+        &self,
+        block: &Block,
+        keys: &Keys,
+        facts: &Facts<'_>,
+        visit: &mut impl FnMut(RuleId) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut left = Left::<WORDS>::default();
+        left.begin(block);
+        for group in self.probes.groups() {
+            for probe in group.iter() {
+                Does::each(&probe, keys, facts, |tag, does| {
+                    if let Some(column) = self.columns.get(tag) {
+                        does.apply(&column, (0, block), &mut left);
+                    }
+                });
+            }
+            let field = group.code();
+            let asking = block.asking(field);
+            let is_known = facts.request.is_some() || !field.needs_request();
+            if !left.end_field(asking.filter(|_| is_known)) {
+                return ControlFlow::Continue(());
+            }
+        }
+        let mut rows = left.rows().filter_map(|row| block.row(row));
+        rows.try_for_each(|row| visit(row.rule))
+    }
+
     /// All rules, perhaps more than once each.
     pub(super) fn iter(&self) -> impl Iterator<Item = RuleId> {
-        let blocks = self.blocks.iter();
+        let blocks = self.blocks.as_slice().iter();
         blocks.flat_map(|block| block.rows().map(|row| row.rule))
     }
 
     /// Whether there are so few rows for the room they take that they had better be put together.
     pub(super) fn is_sparse(&self) -> bool {
-        self.blocks.len() > 1 && self.live * 4 < self.blocks.len() * ROWS
+        let blocks = self.blocks.as_slice().len();
+        blocks > 1 && self.live * 4 < blocks * ROWS
     }
 
     /// Inserts a rule that is not in the sieve.
@@ -86,9 +129,10 @@ impl Sieve {
                 if field.excludes {
                     self.exclude(keys, &field, global);
                 } else if self.ask(keys, &field, global)
-                    && let Some(block) = Arc::make_mut(&mut self.blocks).get_mut(number)
+                    && let Some(code) = self.probes.code(&field)
+                    && let Some(block) = self.blocks.get_mut(number)
                 {
-                    Arc::make_mut(block).ask(&field, at);
+                    block.sets.insert(About::Asking(code), at);
                 }
             }
         }
@@ -96,18 +140,15 @@ impl Sieve {
 
     /// Puts a row somewhere: its block, its place there, and its number among all.
     fn put(&mut self, row: Row) -> Option<(usize, usize, u32)> {
-        let blocks = Arc::make_mut(&mut self.blocks);
+        let blocks = self.blocks.as_slice();
         let last = blocks.len().saturating_sub(1);
         let rooms = std::iter::once(last).chain(0..last);
         let mut rooms = rooms.filter(|at| blocks.get(*at).is_some_and(|b| b.has_room()));
-        let number = match rooms.next() {
-            Some(number) => number,
-            None => {
-                blocks.push(Arc::default());
-                blocks.len() - 1
-            }
-        };
-        let at = Arc::make_mut(blocks.get_mut(number)?).put(row)?;
+        let number = rooms.next().unwrap_or(blocks.len());
+        if number == blocks.len() {
+            self.blocks.push();
+        }
+        let at = self.blocks.get_mut(number)?.put(row)?;
         self.live += 1;
         Some((number, at, u32::try_from(number * ROWS + at).ok()?))
     }
@@ -127,7 +168,10 @@ impl Sieve {
             return false;
         };
         for (part, tag) in places {
-            if self.columns.insert(tag, Effect::LetsThrough, row) {
+            if self
+                .columns
+                .insert(&mut self.blocks, tag, Effect::LetsThrough, row)
+            {
                 self.probes.add(field, part);
             }
         }
@@ -144,7 +188,10 @@ impl Sieve {
             }
         });
         for (part, tag) in places {
-            if self.columns.insert(tag, Effect::ShutsOut, row) {
+            if self
+                .columns
+                .insert(&mut self.blocks, tag, Effect::ShutsOut, row)
+            {
                 self.probes.add(field, part);
             }
         }
@@ -153,7 +200,7 @@ impl Sieve {
     /// Removes a rule, if it is in the sieve.
     pub(super) fn remove(&mut self, keys: &Keys, slots: &Slots, id: RuleId) {
         let home = home(keys, id);
-        let rows: Vec<u32> = self.homes.get(home).iter().map(|(_, row)| *row).collect();
+        let rows: Vec<u32> = self.homes.get(home).to_vec();
         let Some((_, rule)) = slots.rule(id) else {
             return;
         };
@@ -166,8 +213,8 @@ impl Sieve {
             for field in row.fields(rule) {
                 self.unfile(keys, &field, global);
             }
-            if let Some(block) = Arc::make_mut(&mut self.blocks).get_mut(number) {
-                Arc::make_mut(block).remove(at);
+            if let Some(block) = self.blocks.get_mut(number) {
+                block.remove(at);
             }
             self.homes.remove(home, global);
             self.live -= 1;
@@ -190,7 +237,7 @@ impl Sieve {
             }
         });
         for (part, tag) in found {
-            if self.columns.remove(tag, effect, row) {
+            if self.columns.remove(&mut self.blocks, tag, effect, row) {
                 self.probes.remove(field, part);
             }
         }

@@ -115,7 +115,7 @@ impl PolicyIndex {
 
     fn slot_of(&self, key: &str) -> Option<(u32, &Policy)> {
         let found = self.by_key.get(tag(self.keys.text(key))).iter();
-        let mut found = found.filter_map(|(_, slot)| Some((*slot, self.slots.get(*slot)?)));
+        let mut found = found.filter_map(|slot| Some((*slot, self.slots.get(*slot)?)));
         found.find(|(_, policy)| policy.key() == key)
     }
 

@@ -1,25 +1,36 @@
 //! A persistent table from short hashes to small values.
 //!
 //! It is a sorted list of pairs that is cut into pages by the first bits of the hash, so a look-up
-//! knows the page and, hashes being evenly spread, about where in it to look: two reads of memory
-//! that is not at hand. A pair takes what it needs and nothing else. A change copies one page, and
-//! the one or two short lists above it; clones share all others.
+//! knows the page and, hashes being evenly spread, about where in it to look. The hashes of a page
+//! stand by themselves: a look-up that finds nothing, as most do, reads one place of a small table,
+//! and one that finds something reads one more. A pair takes what it needs and nothing else. A
+//! change copies one page, and the one or two short lists above it; clones share all others.
 
 use std::sync::Arc;
 
+/// Pairs of a table that is one page.
+const ALONE: usize = 512;
 /// Pairs of a page, on average, before there are twice as many pages.
 const FULL: usize = 128;
 /// Pairs of a page, on average, before there are half as many.
 const EMPTY: usize = 24;
+/// There are at least two to this power of pages, or one.
+const LEAST: u32 = 3;
 /// The first bits of a hash that choose a page within a chunk of pages.
 const CHUNK: u32 = 6;
 
-type Page<V> = Arc<[(u32, V)]>;
+/// Pairs in order: a hash and a value at each place.
+#[derive(Clone)]
+struct Page<V> {
+    tags: Arc<[u32]>,
+    values: Arc<[V]>,
+}
 
 /// The pages, in order.
 #[derive(Clone)]
 enum Pages<V> {
-    /// Up to as many as a chunk has: small tables are found with one read less.
+    One(Page<V>),
+    /// Up to as many as a chunk has.
     Few(Arc<[Page<V>]>),
     Many(Arc<[Arc<[Page<V>]>]>),
 }
@@ -33,12 +44,21 @@ pub(super) struct Table<V> {
     pages: Pages<V>,
 }
 
+impl<V> Default for Page<V> {
+    fn default() -> Self {
+        Self {
+            tags: Arc::default(),
+            values: Arc::default(),
+        }
+    }
+}
+
 impl<V> Default for Table<V> {
     fn default() -> Self {
         Self {
             len: 0,
             bits: 0,
-            pages: Pages::Few(Arc::default()),
+            pages: Pages::One(Page::default()),
         }
     }
 }
@@ -49,67 +69,51 @@ impl<V: Copy + Ord> Table<V> {
         self.len
     }
 
-    /// The pairs under a hash, in the order of the values.
-    pub(super) fn get(&self, tag: u32) -> &[(u32, V)] {
+    /// The values under a hash, in order.
+    pub(super) fn get(&self, tag: u32) -> &[V] {
         let (chunk, page) = self.place(tag);
         let page = match &self.pages {
+            Pages::One(page) => Some(page),
             Pages::Few(pages) => pages.get(page),
             Pages::Many(chunks) => chunks.get(chunk).and_then(|chunk| chunk.get(page)),
         };
-        let Some(page) = page.filter(|page| !page.is_empty()) else {
-            return &[];
-        };
-        let start = self.start(page, tag);
-        let rest = page.get(start..).unwrap_or_default();
-        let end = rest.iter().take_while(|(found, _)| *found == tag).count();
-        rest.get(..end).unwrap_or_default()
+        page.map_or(&[], |page| page.get(tag, self.bits))
     }
 
     /// All pairs, in the order of the hashes.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, V)> {
         let (few, many) = match &self.pages {
+            Pages::One(page) => (std::slice::from_ref(page), &[][..]),
             Pages::Few(pages) => (&**pages, &[][..]),
             Pages::Many(chunks) => (&[][..], &**chunks),
         };
         let many = many.iter().flat_map(|chunk| chunk.iter());
-        let pages = few.iter().chain(many);
-        pages.flat_map(|page| page.iter().copied())
+        few.iter().chain(many).flat_map(Page::iter)
     }
 
     /// Inserts a pair that is not in the table.
     pub(super) fn insert(&mut self, tag: u32, value: V) {
-        if self.len >= FULL << self.bits {
+        if self.bits == 0 && self.len >= ALONE {
+            self.cut(LEAST);
+        } else if self.bits > 0 && self.len >= FULL << self.bits {
             self.cut(self.bits + 1);
         }
-        if self.len == 0 {
-            self.pages = Pages::Few(Arc::new([Page::default()]));
-        }
-        self.change(tag, |page| {
-            let at = page.partition_point(|pair| *pair < (tag, value));
-            let (before, after) = page.split_at_checked(at)?;
-            let new = std::iter::once((tag, value));
-            let before = before.iter().copied().chain(new);
-            Some(before.chain(after.iter().copied()).collect())
-        });
+        self.change(tag, |page| page.insert(tag, value));
         self.len += 1;
     }
 
     /// Removes a pair; whether it was there.
     pub(super) fn remove(&mut self, tag: u32, value: V) -> bool {
-        if !self.get(tag).contains(&(tag, value)) {
+        if self.get(tag).binary_search(&value).is_err() {
             return false;
         }
-        self.change(tag, |page| {
-            let at = page.binary_search(&(tag, value)).ok()?;
-            let (before, rest) = page.split_at_checked(at)?;
-            let after = rest.get(1..)?;
-            Some([before, after].concat().into())
-        });
+        self.change(tag, |page| page.remove(tag, value));
         self.len -= 1;
         if self.len == 0 {
             *self = Self::default();
         } else if self.bits > 0 && self.len < EMPTY << self.bits {
-            self.cut(self.bits - 1);
+            let fewer = self.bits - 1;
+            self.cut(if fewer < LEAST { 0 } else { fewer });
         }
         true
     }
@@ -124,27 +128,10 @@ impl<V: Copy + Ord> Table<V> {
         )
     }
 
-    /// Where the pairs with a hash, or behind it, begin in a page: near where they are expected.
-    fn start(&self, page: &[(u32, V)], tag: u32) -> usize {
-        let within = u64::from(tag) << self.bits & u64::from(u32::MAX);
-        let expected = (within * page.len() as u64) >> 32;
-        let mut at = expected as usize;
-        let is_before = |at: usize| page.get(at).is_some_and(|(found, _)| *found < tag);
-        if is_before(at) {
-            while is_before(at) {
-                at += 1;
-            }
-            return at;
-        }
-        while at.checked_sub(1).is_some_and(|before| !is_before(before)) {
-            at -= 1;
-        }
-        at
-    }
-
-    fn change(&mut self, tag: u32, change: impl FnOnce(&[(u32, V)]) -> Option<Page<V>>) {
+    fn change(&mut self, tag: u32, change: impl FnOnce(&Page<V>) -> Option<Page<V>>) {
         let (chunk, page) = self.place(tag);
         let page = match &mut self.pages {
+            Pages::One(page) => Some(page),
             Pages::Few(pages) => Arc::make_mut(pages).get_mut(page),
             Pages::Many(chunks) => {
                 let chunk = Arc::make_mut(chunks).get_mut(chunk);
@@ -163,21 +150,101 @@ impl<V: Copy + Ord> Table<V> {
         let all: Vec<_> = self.iter().collect();
         let mut rest = all.as_slice();
         let shift = 32_u32.saturating_sub(bits);
-        let pages: Vec<Page<V>> = (0..1_u64 << bits)
-            .map(|page| {
-                let end = rest.partition_point(|(tag, _)| u64::from(*tag) >> shift <= page);
-                let (own, others) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-                rest = others;
-                own.into()
-            })
-            .collect();
-        self.bits = bits;
-        self.pages = if bits <= CHUNK {
-            Pages::Few(pages.into())
+        let mut pages = (0..1_u64 << bits).map(|page| {
+            let end = rest.partition_point(|(tag, _)| u64::from(*tag) >> shift <= page);
+            let (own, others) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            rest = others;
+            Page {
+                tags: own.iter().map(|(tag, _)| *tag).collect(),
+                values: own.iter().map(|(_, value)| *value).collect(),
+            }
+        });
+        self.pages = if bits == 0 {
+            Pages::One(pages.next().unwrap_or_default())
+        } else if bits <= CHUNK {
+            Pages::Few(pages.collect())
         } else {
+            let pages: Vec<_> = pages.collect();
             Pages::Many(pages.chunks(1 << CHUNK).map(Arc::from).collect())
         };
+        self.bits = bits;
     }
+}
+
+impl<V: Copy + Ord> Page<V> {
+    /// The values under a hash, in a table of two to the power of `bits` pages.
+    fn get(&self, tag: u32, bits: u32) -> &[V] {
+        let start = self.start(tag, bits);
+        let rest = self.tags.get(start..).unwrap_or_default();
+        let count = rest.iter().take_while(|found| **found == tag).count();
+        if count == 0 {
+            return &[];
+        }
+        self.values.get(start..start + count).unwrap_or_default()
+    }
+
+    /// Where the pairs with a hash, or behind it, begin: near where they are expected.
+    fn start(&self, tag: u32, bits: u32) -> usize {
+        let within = u64::from(tag) << bits & u64::from(u32::MAX);
+        let expected = (within * self.tags.len() as u64) >> 32;
+        let mut at = expected as usize;
+        let is_before = |at: usize| self.tags.get(at).is_some_and(|found| *found < tag);
+        if is_before(at) {
+            while is_before(at) {
+                at += 1;
+            }
+            return at;
+        }
+        while at.checked_sub(1).is_some_and(|before| !is_before(before)) {
+            at -= 1;
+        }
+        at
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, V)> {
+        let values = self.values.iter().copied();
+        self.tags.iter().copied().zip(values)
+    }
+
+    /// Where a pair is, or would be.
+    fn find(&self, tag: u32, value: V) -> Result<usize, usize> {
+        let start = self.tags.partition_point(|found| *found < tag);
+        let same = self.tags.get(start..).unwrap_or_default();
+        let same = same.partition_point(|found| *found == tag);
+        let values = self.values.get(start..start + same).unwrap_or_default();
+        let found = values.binary_search(&value);
+        found.map(|at| start + at).map_err(|at| start + at)
+    }
+
+    /// A page with one more pair.
+    fn insert(&self, tag: u32, value: V) -> Option<Self> {
+        let at = self.find(tag, value).err()?;
+        Some(Self {
+            tags: with(&self.tags, at, tag)?,
+            values: with(&self.values, at, value)?,
+        })
+    }
+
+    /// A page with one pair less.
+    fn remove(&self, tag: u32, value: V) -> Option<Self> {
+        let at = self.find(tag, value).ok()?;
+        Some(Self {
+            tags: without(&self.tags, at)?,
+            values: without(&self.values, at)?,
+        })
+    }
+}
+
+fn with<T: Copy>(all: &[T], at: usize, new: T) -> Option<Arc<[T]>> {
+    let (before, after) = all.split_at_checked(at)?;
+    let before = before.iter().copied().chain(std::iter::once(new));
+    Some(before.chain(after.iter().copied()).collect())
+}
+
+fn without<T: Copy>(all: &[T], at: usize) -> Option<Arc<[T]>> {
+    let (before, rest) = all.split_at_checked(at)?;
+    let after = rest.get(1..)?.iter().copied();
+    Some(before.iter().copied().chain(after).collect())
 }
 
 #[cfg(test)]
@@ -197,9 +264,9 @@ mod tests {
         let before = table.clone();
         assert_eq!(table.len(), 10_000);
         for at in 0..10_000 {
-            assert_eq!(table.get(tag(at)), [(tag(at), at)]);
+            assert_eq!(table.get(tag(at)), [at]);
         }
-        assert_eq!(table.get(tag(10_001)), []);
+        assert!(table.get(tag(10_001)).is_empty());
         for at in 0..9_990 {
             assert!(table.remove(tag(at), at));
             assert!(!table.remove(tag(at), at));
@@ -207,7 +274,7 @@ mod tests {
         let left: std::collections::BTreeSet<_> = table.iter().map(|(_, at)| at).collect();
         assert_eq!(left, (9_990..10_000).collect());
         assert_eq!(before.iter().count(), 10_000);
-        assert_eq!(before.get(tag(5)), [(tag(5), 5)]);
+        assert_eq!(before.get(tag(5)), [5]);
     }
 
     #[test]
@@ -219,7 +286,7 @@ mod tests {
         for at in 0..3000 {
             table.insert(tag(at), at);
         }
-        let expected = [(7, 3), (7, 4), (7, 5), (7, 900)];
+        let expected = [3, 4, 5, 900];
         assert_eq!(table.get(7), expected);
         assert!(table.remove(7, 4));
         assert_eq!(table.get(7).len(), 3);
@@ -233,7 +300,7 @@ mod tests {
         }
         for end in [0, u32::MAX] {
             table.insert(end, 77_777);
-            assert!(table.get(end).contains(&(end, 77_777)));
+            assert!(table.get(end).contains(&77_777));
         }
         assert!(table.iter().is_sorted());
     }

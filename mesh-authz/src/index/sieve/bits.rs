@@ -1,137 +1,126 @@
 //! Sets of rows of a block.
 
+use super::effect::Effect;
+use crate::index::probes::FieldCode;
+
 /// The most rows of a block.
 pub(in crate::index) const ROWS: usize = 4096;
-const WORDS: usize = ROWS / 64;
+/// Words of 64 rows each.
+pub(super) const WORDS: usize = ROWS / 64;
 
-/// A set of rows of a block as bits. It has as many words as its last row needs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Bits(Vec<u64>);
+/// What a set of rows is about.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum About {
+    /// Those that have not been removed.
+    Live,
+    /// Those that ask for values of a field.
+    Asking(FieldCode),
+    /// Those to which a value does something.
+    Value(Effect, u32),
+}
 
-impl Bits {
-    pub(super) fn insert(&mut self, row: usize) {
-        let at = row / 64;
-        if self.0.len() <= at {
-            self.0.resize(at.min(WORDS - 1) + 1, 0);
-        }
-        if let Some(word) = self.0.get_mut(at) {
-            *word |= 1 << (row % 64);
-        }
+/// Sets of rows of one block, all with equally many words behind one another.
+#[derive(Clone, Default)]
+pub(super) struct Sets {
+    /// Of a set: as many as the last row needs, or up to twice as many.
+    words: usize,
+    /// What each set is about, in order. None of the sets is empty.
+    abouts: Vec<About>,
+    bits: Vec<u64>,
+}
+
+impl Sets {
+    pub(super) fn words(&self) -> usize {
+        self.words
     }
 
-    pub(super) fn has(&self, row: usize) -> bool {
-        let word = self.0.get(row / 64);
-        word.is_some_and(|word| word & 1 << (row % 64) != 0)
+    fn find(&self, about: About) -> Option<usize> {
+        self.abouts.binary_search(&about).ok()
     }
 
-    pub(super) fn remove(&mut self, row: usize) {
-        if let Some(word) = self.0.get_mut(row / 64) {
-            *word &= !(1 << (row % 64));
+    /// The set about something, if it is not empty.
+    pub(super) fn get(&self, about: About) -> Option<&[u64]> {
+        let start = self.find(about)? * self.words;
+        self.bits.get(start..start + self.words)
+    }
+
+    /// Puts a row into a set; whether that is new.
+    pub(super) fn insert(&mut self, about: About, row: usize) -> bool {
+        if row / 64 >= self.words {
+            self.grow(row / 64 + 1);
         }
-        while self.0.last() == Some(&0) {
-            self.0.pop();
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The first row that is not in the set, below [`ROWS`].
-    pub(super) fn first_free(&self) -> Option<usize> {
-        let found = (0..).zip(&self.0).find(|(_, word)| **word != u64::MAX);
-        let row = match found {
-            Some((at, word)) => at * 64 + word.trailing_ones() as usize,
-            None => self.0.len() * 64,
+        let at = match self.abouts.binary_search(&about) {
+            Ok(at) => at,
+            Err(at) => {
+                self.abouts.insert(at, about);
+                let start = at * self.words;
+                let new = std::iter::repeat_n(0, self.words);
+                self.bits.splice(start..start, new);
+                at
+            }
         };
-        (row < ROWS).then_some(row)
+        let Some(word) = self.bits.get_mut(at * self.words + row / 64) else {
+            return false;
+        };
+        let new = *word & 1 << (row % 64) == 0;
+        *word |= 1 << (row % 64);
+        new
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        rows(&self.0)
+    /// Takes a row out of a set; whether it was there.
+    pub(super) fn remove(&mut self, about: About, row: usize) -> bool {
+        let Some(at) = self.find(about).filter(|_| row / 64 < self.words) else {
+            return false;
+        };
+        let (start, end) = (at * self.words, (at + 1) * self.words);
+        let Some(word) = self.bits.get_mut(start + row / 64) else {
+            return false;
+        };
+        let known = *word & 1 << (row % 64) != 0;
+        *word &= !(1 << (row % 64));
+        let set = self.bits.get(start..end).unwrap_or_default();
+        if set.iter().all(|word| *word == 0) {
+            self.bits.drain(start..end);
+            self.abouts.remove(at);
+        }
+        known
+    }
+
+    /// Takes a row out of the sets about rows that ask for values.
+    pub(super) fn stop_asking(&mut self, row: usize) {
+        let abouts = self.abouts.clone();
+        for about in abouts {
+            if matches!(about, About::Asking(_)) {
+                self.remove(about, row);
+            }
+        }
+    }
+
+    fn grow(&mut self, words: usize) {
+        let words = words.next_power_of_two().min(WORDS);
+        let mut bits = Vec::with_capacity(self.abouts.len() * words);
+        for set in self.bits.chunks_exact(self.words.max(1)) {
+            bits.extend_from_slice(set);
+            bits.extend(std::iter::repeat_n(0, words.saturating_sub(self.words)));
+        }
+        self.words = words;
+        self.bits = bits;
     }
 }
 
-/// A set of rows to work with, in as many words as another set has.
-pub(super) struct Scratch {
-    words: [u64; WORDS],
-    len: usize,
+/// The first row that is not in a set, below [`ROWS`].
+pub(super) fn first_free(set: &[u64]) -> Option<usize> {
+    let found = (0..).zip(set).find(|(_, word)| **word != u64::MAX);
+    let row = match found {
+        Some((at, word)) => at * 64 + word.trailing_ones() as usize,
+        None => set.len() * 64,
+    };
+    (row < ROWS).then_some(row)
 }
 
-impl Default for Scratch {
-    fn default() -> Self {
-        let words = [0; WORDS];
-        Self { words, len: 0 }
-    }
-}
-
-impl Scratch {
-    /// Makes it a copy of a set.
-    pub(super) fn set(&mut self, bits: &Bits) {
-        self.len = bits.0.len().min(WORDS);
-        for (word, own) in self.used_mut().iter_mut().zip(&bits.0) {
-            *word = *own;
-        }
-    }
-
-    /// Makes it empty, with as many words as a set has.
-    pub(super) fn clear(&mut self, bits: &Bits) {
-        self.len = bits.0.len().min(WORDS);
-        self.used_mut().fill(0);
-    }
-
-    fn used(&self) -> &[u64] {
-        self.words.get(..self.len).unwrap_or_default()
-    }
-
-    fn used_mut(&mut self) -> &mut [u64] {
-        self.words.get_mut(..self.len).unwrap_or_default()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.used().iter().fold(0, |all, word| all | word) == 0
-    }
-
-    pub(super) fn insert(&mut self, row: usize) {
-        if let Some(word) = self.used_mut().get_mut(row / 64) {
-            *word |= 1 << (row % 64);
-        }
-    }
-
-    pub(super) fn remove(&mut self, row: usize) {
-        if let Some(word) = self.used_mut().get_mut(row / 64) {
-            *word &= !(1 << (row % 64));
-        }
-    }
-
-    pub(super) fn add(&mut self, more: &Bits) {
-        for (word, more) in self.used_mut().iter_mut().zip(&more.0) {
-            *word |= more;
-        }
-    }
-
-    pub(super) fn take(&mut self, less: &Bits) {
-        for (word, less) in self.used_mut().iter_mut().zip(&less.0) {
-            *word &= !less;
-        }
-    }
-
-    /// Removes those that ask for something and are not let through.
-    pub(super) fn keep(&mut self, asking: &Bits, let_through: &Self) {
-        let words = self.used_mut().iter_mut().zip(&asking.0);
-        for ((word, asking), let_through) in words.zip(let_through.used()) {
-            *word &= !asking | let_through;
-        }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        rows(self.used())
-    }
-}
-
-/// The rows whose bits are set.
-fn rows(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
-    let words = (0..).zip(words).filter(|(_, word)| **word != 0);
+/// The rows of a set.
+pub(super) fn rows(set: &[u64]) -> impl Iterator<Item = usize> + '_ {
+    let words = (0..).zip(set).filter(|(_, word)| **word != 0);
     words.flat_map(|(at, word)| {
         let mut rest = *word;
         std::iter::from_fn(move || {
@@ -145,57 +134,62 @@ fn rows(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Dimension;
 
-    fn of(rows: &[usize]) -> Bits {
-        let mut bits = Bits::default();
-        rows.iter().for_each(|row| bits.insert(*row));
-        bits
-    }
-
-    fn scratch(bits: &Bits) -> Scratch {
-        let mut scratch = Scratch::default();
-        scratch.set(bits);
-        scratch
+    fn of(sets: &Sets, about: About) -> Vec<usize> {
+        rows(sets.get(about).unwrap_or_default()).collect()
     }
 
     #[test]
     fn sets_are_sets() {
-        let mut bits = of(&[0, 63, 64, 4095]);
-        let rows = |open: &Scratch| open.iter().collect::<Vec<_>>();
-        let mut open = scratch(&bits);
-        assert_eq!(rows(&open), [0, 63, 64, 4095]);
-        open.keep(&of(&[0, 63, 5]), &scratch(&of(&[63])));
-        assert_eq!(rows(&open), [63, 64, 4095]);
-        open.take(&of(&[64]));
-        open.add(&of(&[1]));
-        open.remove(63);
-        assert_eq!(rows(&open), [1, 4095]);
-        open.remove(1);
-        open.remove(4095);
-        assert!(open.is_empty());
-        bits.remove(4095);
-        assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 63, 64]);
-        assert!(bits.has(64) && !bits.has(65) && !bits.has(4095));
-        [0, 63, 64].into_iter().for_each(|row| bits.remove(row));
-        assert!(bits.is_empty() && Bits::default().is_empty());
+        let mut sets = Sets::default();
+        let [through, out] = [Effect::LetsThrough, Effect::ShutsOut].map(|e| About::Value(e, 7));
+        for row in [0, 63, 64] {
+            assert!(sets.insert(through, row));
+            assert!(!sets.insert(through, row));
+        }
+        assert!(sets.insert(About::Live, 5));
+        assert!(sets.insert(out, 4095));
+        assert!(sets.insert(About::Value(Effect::LetsThrough, 6), 1));
+        assert_eq!(of(&sets, through), [0, 63, 64]);
+        assert_eq!(of(&sets, out), [4095]);
+        assert_eq!(of(&sets, About::Live), [5]);
+        assert!(sets.remove(out, 4095));
+        assert!(!sets.remove(out, 4095));
+        assert!(!sets.remove(through, 1));
+        assert!(sets.get(out).is_none());
+        assert_eq!(of(&sets, through), [0, 63, 64]);
+        assert_eq!(sets.words(), WORDS);
     }
 
     #[test]
-    fn what_is_beyond_the_rows_of_a_block_is_not_there() {
-        let mut open = scratch(&of(&[3]));
-        open.insert(64);
-        open.add(&of(&[5, 700]));
-        assert_eq!(open.iter().collect::<Vec<_>>(), [3, 5]);
-        open.clear(&of(&[3]));
-        assert!(open.is_empty());
+    fn a_row_stops_asking_everywhere_and_stays_where_it_was_put_otherwise() {
+        let mut sets = Sets::default();
+        let asking = Dimension::ALL.map(|dimension| About::Asking(FieldCode::new(dimension)));
+        for about in asking {
+            sets.insert(about, 3);
+        }
+        sets.insert(asking[0], 4);
+        sets.insert(About::Live, 3);
+        sets.stop_asking(3);
+        assert_eq!(of(&sets, asking[0]), [4]);
+        assert!(asking[1..].iter().all(|about| sets.get(*about).is_none()));
+        assert_eq!(of(&sets, About::Live), [3]);
     }
 
     #[test]
     fn the_first_free_row_is_found() {
-        assert_eq!(of(&[0, 1, 3]).first_free(), Some(2));
-        let full: Vec<_> = (0..ROWS).collect();
-        assert_eq!(of(&full).first_free(), None);
-        assert_eq!(of(&full[..70]).first_free(), Some(70));
-        assert_eq!(of(&full[..64]).first_free(), Some(64));
+        let of = |all: &mut dyn Iterator<Item = usize>| {
+            let mut sets = Sets::default();
+            for row in all {
+                sets.insert(About::Live, row);
+            }
+            first_free(sets.get(About::Live).unwrap_or_default())
+        };
+        assert_eq!(of(&mut std::iter::empty()), Some(0));
+        assert_eq!(of(&mut [0, 1, 3].into_iter()), Some(2));
+        assert_eq!(of(&mut (0..ROWS)), None);
+        assert_eq!(of(&mut (0..70)), Some(70));
+        assert_eq!(of(&mut (0..64)), Some(64));
     }
 }

@@ -1,101 +1,116 @@
 //! What each value does to rows.
 
-use std::sync::Arc;
-
-use super::bits::{Bits, ROWS, Scratch};
+use super::bits::{About, ROWS};
+use super::block::{Block, Blocks};
+use super::effect::Effect;
+use super::left::Left;
 use crate::index::table::Table;
 
-/// A value with more rows than this has them as bits.
-const SPARSE: usize = 128;
+/// A value that does something to more rows of a block than this, and one more for each 64 rows of
+/// the block, has them there as a set.
+const SPARSE: usize = 8;
+/// Stands behind the rows of a value that some block has as a set.
+const DENSE: u32 = u32::MAX;
 
-/// What a value does to a row.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Effect {
-    LetsThrough,
-    ShutsOut,
-}
-
-/// The rows that values let through and shut out.
+/// The rows that values let through and shut out, but for those that blocks have as sets.
 #[derive(Clone, Default)]
 pub(super) struct Columns {
-    /// Rows by value: twice the number of a row, and one more when it is shut out.
-    sparse: Table<u32>,
-    /// Values with many rows, in order of their hashes.
-    dense: Arc<Vec<Arc<Dense>>>,
-}
-
-/// The rows of a value, as bits for each block.
-#[derive(Clone)]
-pub(super) struct Dense {
-    tag: u32,
-    let_through: Vec<Option<Arc<Bits>>>,
-    shut_out: Vec<Option<Arc<Bits>>>,
+    /// By value: twice the number of a row, and one more when it is shut out.
+    rows: Table<u32>,
 }
 
 /// What a value does.
 #[derive(Clone, Copy)]
-pub(super) enum Column<'a> {
-    Sparse(&'a [(u32, u32)]),
-    Dense(&'a Dense),
+pub(super) struct Column<'a> {
+    tag: u32,
+    rows: &'a [u32],
 }
 
 impl Columns {
     /// What a value does, if anything.
     pub(super) fn get(&self, tag: u32) -> Option<Column<'_>> {
-        let run = self.sparse.get(tag);
-        if !run.is_empty() {
-            return Some(Column::Sparse(run));
-        }
-        let at = self.place(tag).ok()?;
-        self.dense.get(at).map(|dense| Column::Dense(dense))
+        let rows = self.rows.get(tag);
+        (!rows.is_empty()).then_some(Column { tag, rows })
     }
 
-    fn place(&self, tag: u32) -> Result<usize, usize> {
-        self.dense.binary_search_by_key(&tag, |dense| dense.tag)
-    }
-
-    /// Notes what a value does to a row; whether that is new.
-    pub(super) fn insert(&mut self, tag: u32, effect: Effect, row: u32) -> bool {
-        if let Some(new) = self.change(tag, |dense| dense.insert(effect, row)) {
-            return new;
+    /// Notes what a value does to a row of one of the blocks; whether that is new.
+    pub(super) fn insert(
+        &mut self,
+        blocks: &mut Blocks,
+        tag: u32,
+        effect: Effect,
+        row: u32,
+    ) -> bool {
+        let (number, at) = place(row);
+        let about = About::Value(effect, tag);
+        let Some(block) = blocks.get(number) else {
+            return false;
+        };
+        let (value, limit) = (value(effect, row), SPARSE + block.sets.words());
+        let column = Column {
+            tag,
+            rows: self.rows.get(tag),
+        };
+        let is_dense = column.is_dense();
+        if is_dense && block.sets.get(about).is_some() {
+            let block = blocks.get_mut(number);
+            return block.is_some_and(|block| block.sets.insert(about, at));
         }
-        let value = value(effect, row);
-        let run = self.sparse.get(tag);
-        if run.binary_search(&(tag, value)).is_ok() {
+        if column.rows.binary_search(&value).is_ok() {
             return false;
         }
-        if run.len() < SPARSE {
-            self.sparse.insert(tag, value);
+        if column.own(number, effect).nth(limit - 1).is_none() {
+            self.rows.insert(tag, value);
             return true;
         }
-        let run: Vec<u32> = run.iter().map(|(_, value)| *value).collect();
-        let mut dense = Dense {
-            tag,
-            let_through: Vec::new(),
-            shut_out: Vec::new(),
-        };
-        for value in run {
-            self.sparse.remove(tag, value);
-            dense.insert(effect_of(value), value >> 1);
+        let own: Vec<u32> = column.own(number, effect).collect();
+        for value in own {
+            self.rows.remove(tag, value);
+            if let Some(block) = blocks.get_mut(number) {
+                block.sets.insert(about, place(value >> 1).1);
+            }
         }
-        dense.insert(effect, row);
-        if let Err(at) = self.place(tag) {
-            Arc::make_mut(&mut self.dense).insert(at, Arc::new(dense));
+        if let Some(block) = blocks.get_mut(number) {
+            block.sets.insert(about, at);
+        }
+        if !is_dense {
+            self.rows.insert(tag, DENSE);
         }
         true
     }
 
     /// Forgets what a value does to a row; whether it was known.
-    pub(super) fn remove(&mut self, tag: u32, effect: Effect, row: u32) -> bool {
-        let removed = self.change(tag, |dense| dense.remove(effect, row));
-        removed.unwrap_or_else(|| self.sparse.remove(tag, value(effect, row)))
+    pub(super) fn remove(
+        &mut self,
+        blocks: &mut Blocks,
+        tag: u32,
+        effect: Effect,
+        row: u32,
+    ) -> bool {
+        let (number, at) = place(row);
+        let about = About::Value(effect, tag);
+        let has = |block: &Block, about| block.sets.get(about).is_some();
+        if !blocks.get(number).is_some_and(|block| has(block, about)) {
+            return self.rows.remove(tag, value(effect, row));
+        }
+        let block = blocks.get_mut(number);
+        let removed = block.is_some_and(|block| block.sets.remove(about, at));
+        let is_dense = blocks.as_slice().iter().any(|block| {
+            let effects = [Effect::LetsThrough, Effect::ShutsOut];
+            effects
+                .iter()
+                .any(|effect| has(block, About::Value(*effect, tag)))
+        });
+        if !is_dense {
+            self.rows.remove(tag, DENSE);
+        }
+        removed
     }
+}
 
-    fn change<T>(&mut self, tag: u32, change: impl FnOnce(&mut Dense) -> T) -> Option<T> {
-        let at = self.place(tag).ok()?;
-        let dense = Arc::make_mut(&mut self.dense).get_mut(at)?;
-        Some(change(Arc::make_mut(dense)))
-    }
+/// The number of the block of a row, and where it is there.
+fn place(row: u32) -> (usize, usize) {
+    (row as usize / ROWS, row as usize % ROWS)
 }
 
 fn value(effect: Effect, row: u32) -> u32 {
@@ -110,113 +125,37 @@ fn effect_of(value: u32) -> Effect {
     }
 }
 
-impl Dense {
-    fn blocks(&self, effect: Effect) -> &Vec<Option<Arc<Bits>>> {
-        match effect {
-            Effect::LetsThrough => &self.let_through,
-            Effect::ShutsOut => &self.shut_out,
+impl<'a> Column<'a> {
+    fn is_dense(&self) -> bool {
+        self.rows.last() == Some(&DENSE)
+    }
+
+    /// What it has of the rows of a block by themselves.
+    fn own(&self, number: usize, effect: Effect) -> impl Iterator<Item = u32> + use<'a> {
+        let first = number * ROWS * 2;
+        let start = self.rows.partition_point(|value| (*value as usize) < first);
+        let rest = self.rows.get(start..).unwrap_or_default().iter().copied();
+        let own = rest.take_while(move |value| (*value as usize) < first + ROWS * 2);
+        own.filter(move |value| effect_of(*value) == effect)
+    }
+
+    /// Notes the rows of a block to which the value does something.
+    pub(super) fn apply<const WORDS: usize>(
+        &self,
+        effect: Effect,
+        (number, block): (usize, &Block),
+        left: &mut Left<WORDS>,
+    ) {
+        if self.is_dense()
+            && let Some(set) = block.sets.get(About::Value(effect, self.tag))
+        {
+            left.note_all(effect, set);
         }
-    }
-
-    fn blocks_mut(&mut self, effect: Effect) -> &mut Vec<Option<Arc<Bits>>> {
-        match effect {
-            Effect::LetsThrough => &mut self.let_through,
-            Effect::ShutsOut => &mut self.shut_out,
-        }
-    }
-
-    fn insert(&mut self, effect: Effect, row: u32) -> bool {
-        let (block, at) = (row as usize / ROWS, row as usize % ROWS);
-        let blocks = self.blocks_mut(effect);
-        if blocks.len() <= block {
-            blocks.resize(block + 1, None);
-        }
-        let Some(slot) = blocks.get_mut(block) else {
-            return false;
-        };
-        let bits = Arc::make_mut(slot.get_or_insert_default());
-        let new = !bits.has(at);
-        bits.insert(at);
-        new
-    }
-
-    fn remove(&mut self, effect: Effect, row: u32) -> bool {
-        let (block, at) = (row as usize / ROWS, row as usize % ROWS);
-        let slot = self.blocks_mut(effect).get_mut(block);
-        let Some(Some(bits)) = slot else {
-            return false;
-        };
-        let known = bits.has(at);
-        Arc::make_mut(bits).remove(at);
-        known
-    }
-}
-
-impl Column<'_> {
-    /// The rows of a block to which the value does something are put into a set, or taken out.
-    pub(super) fn apply(&self, effect: Effect, block: usize, bits: &mut Scratch) {
-        match self {
-            Self::Dense(dense) => {
-                let Some(Some(rows)) = dense.blocks(effect).get(block) else {
-                    return;
-                };
-                match effect {
-                    Effect::LetsThrough => bits.add(rows),
-                    Effect::ShutsOut => bits.take(rows),
-                }
-            }
-            Self::Sparse(run) => {
-                let first = block * ROWS * 2;
-                let start = run.partition_point(|(_, value)| (*value as usize) < first);
-                let rest = run.get(start..).unwrap_or_default().iter();
-                let own = rest.take_while(|(_, value)| (*value as usize) < first + ROWS * 2);
-                for (_, value) in own.filter(|(_, value)| effect_of(*value) == effect) {
-                    let row = (value >> 1) as usize % ROWS;
-                    match effect {
-                        Effect::LetsThrough => bits.insert(row),
-                        Effect::ShutsOut => bits.remove(row),
-                    }
-                }
-            }
+        for value in self.own(number, effect) {
+            left.note(effect, place(value >> 1).1);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_rows_and_many_are_found_alike() {
-        for many in [10, 1000] {
-            let mut columns = Columns::default();
-            let rows = || (0..many).map(|at| at * 9);
-            for row in rows() {
-                assert!(columns.insert(5, Effect::LetsThrough, row));
-                assert!(!columns.insert(5, Effect::LetsThrough, row));
-                assert!(columns.insert(5, Effect::ShutsOut, row + 1));
-            }
-            assert!(columns.get(6).is_none());
-            assert!(columns.remove(5, Effect::LetsThrough, 9));
-            assert!(!columns.remove(5, Effect::LetsThrough, 9));
-            let column = columns.get(5).unwrap();
-            let mut found = Vec::new();
-            let mut all = Bits::default();
-            (0..ROWS).for_each(|row| all.insert(row));
-            for block in 0..3 {
-                let mut bits = Scratch::default();
-                bits.clear(&all);
-                column.apply(Effect::LetsThrough, block, &mut bits);
-                found.extend(bits.iter().map(|row| block * ROWS + row));
-            }
-            let expected: Vec<usize> = rows().filter(|row| *row != 9).map(|r| r as usize).collect();
-            assert_eq!(found, expected, "{many}");
-            let mut bits = Scratch::default();
-            bits.set(&all);
-            column.apply(Effect::ShutsOut, 0, &mut bits);
-            let left: Vec<_> = bits.iter().take(4).collect();
-            assert_eq!(left, [0, 2, 3, 4]);
-            assert!(!bits.iter().any(|row| row == 10));
-        }
-    }
-}
+mod tests;

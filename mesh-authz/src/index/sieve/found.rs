@@ -1,8 +1,9 @@
 //! What the values of a connection or request do, looked up once for all blocks.
 
-use super::bits::Scratch;
 use super::block::Block;
-use super::columns::{Column, Columns, Effect};
+use super::columns::{Column, Columns};
+use super::effect::Effect;
+use super::left::Left;
 use crate::facts::Facts;
 use crate::index::keys::Keys;
 use crate::index::probe::Probe;
@@ -10,15 +11,6 @@ use crate::index::probes::Probes;
 
 /// Values that do something; of more, those of the last fields are left out.
 const MOST: usize = 48;
-
-/// Rows of the block that is looked at.
-#[derive(Default)]
-pub(super) struct Sets {
-    /// Those that may match.
-    pub(super) open: Scratch,
-    /// Those that the values of one field let through.
-    let_through: Scratch,
-}
 
 /// What the values do, in the order of the fields.
 pub(super) struct Founds<'a> {
@@ -35,69 +27,99 @@ pub(super) struct Founds<'a> {
 struct Found<'a> {
     group: usize,
     column: Column<'a>,
+    does: Does,
+}
+
+/// What the values that a probe finds do, if anything.
+#[derive(Clone, Copy)]
+pub(super) struct Does {
     lets_through: bool,
     shuts_out: bool,
 }
 
-impl<'a> Founds<'a> {
-    pub(super) fn of(
+impl Does {
+    /// Calls `visit` with the number of each value that a probe finds, and what it does.
+    pub(super) fn each(
+        probe: &Probe<'_>,
         keys: &Keys,
         facts: &Facts<'_>,
-        probes: &'a Probes,
-        columns: &'a Columns,
-    ) -> Self {
-        let mut founds = Self {
+        mut visit: impl FnMut(u32, Self),
+    ) {
+        let mut does = |lets_through, shuts_out, certain| {
+            let does = Self {
+                lets_through,
+                shuts_out,
+            };
+            probe.each(keys, facts, certain, |tag| visit(tag, does));
+        };
+        if probe.is_vague() {
+            does(false, true, true);
+            does(true, false, false);
+        } else {
+            does(true, true, true);
+        }
+    }
+
+    /// Notes what a value does to the rows of a block.
+    pub(super) fn apply<const WORDS: usize>(
+        self,
+        column: &Column<'_>,
+        block: (usize, &Block),
+        left: &mut Left<WORDS>,
+    ) {
+        if self.shuts_out {
+            column.apply(Effect::ShutsOut, block, left);
+        }
+        if self.lets_through {
+            column.apply(Effect::LetsThrough, block, left);
+        }
+    }
+}
+
+impl<'a> Founds<'a> {
+    pub(super) fn new(probes: &'a Probes, facts: &Facts<'_>) -> Self {
+        Self {
             probes,
             groups: 0,
             founds: [None; MOST],
             count: 0,
             request: facts.request.is_some(),
-        };
-        for (number, group) in probes.groups().enumerate() {
-            for (probe, _) in group {
-                if !founds.look_up(keys, facts, columns, (number, probe)) {
-                    founds.forget(number);
-                    return founds;
-                }
-            }
-            founds.groups = number + 1;
         }
-        founds
     }
 
-    /// Looks up the values of a probe; whether there is room for all.
-    fn look_up(
-        &mut self,
-        keys: &Keys,
-        facts: &Facts<'_>,
-        columns: &'a Columns,
-        (group, probe): (usize, &Probe),
-    ) -> bool {
-        let mut room = true;
-        let mut push = |tag, lets_through, shuts_out| {
-            let Some(column) = columns.get(tag) else {
-                return;
-            };
-            match self.founds.get_mut(self.count) {
-                Some(free) => {
-                    *free = Some(Found {
-                        group,
-                        column,
-                        lets_through,
-                        shuts_out,
-                    });
-                    self.count += 1;
+    /// Looks up all values.
+    pub(super) fn look_up(&mut self, keys: &Keys, facts: &Facts<'_>, columns: &'a Columns) {
+        let probes = self.probes;
+        for (number, group) in probes.groups().enumerate() {
+            for probe in group.iter() {
+                let mut room = true;
+                Does::each(&probe, keys, facts, |tag, does| {
+                    room &= self.push(number, columns.get(tag), does);
+                });
+                if !room {
+                    self.forget(number);
+                    return;
                 }
-                None => room = false,
             }
-        };
-        if probe.is_vague() {
-            probe.each(keys, facts, true, |tag| push(tag, false, true));
-            probe.each(keys, facts, false, |tag| push(tag, true, false));
-        } else {
-            probe.each(keys, facts, true, |tag| push(tag, true, true));
+            self.groups = number + 1;
         }
-        room
+    }
+
+    /// Notes a value; whether there was room.
+    fn push(&mut self, group: usize, column: Option<Column<'a>>, does: Does) -> bool {
+        let Some(column) = column else {
+            return true;
+        };
+        let Some(free) = self.founds.get_mut(self.count) else {
+            return false;
+        };
+        *free = Some(Found {
+            group,
+            column,
+            does,
+        });
+        self.count += 1;
+        true
     }
 
     /// Leaves out what was found for a field that there was no room for.
@@ -110,31 +132,21 @@ impl<'a> Founds<'a> {
     }
 
     /// Finds the rows of a block that may match; whether there are any.
-    pub(super) fn open(&self, number: usize, block: &Block, sets: &mut Sets) -> bool {
-        let Sets { open, let_through } = sets;
-        open.set(block.live());
+    pub(super) fn open<const WORDS: usize>(
+        &self,
+        (number, block): (usize, &Block),
+        left: &mut Left<WORDS>,
+    ) -> bool {
+        left.begin(block);
         let all = self.founds.get(..self.count).unwrap_or_default();
         let mut rest = all.iter().flatten().peekable();
         for (group, probes) in self.probes.groups().take(self.groups).enumerate() {
-            let Some((probe, _)) = probes.first() else {
-                continue;
-            };
-            let asking = block.asking(probe.dimension, &probe.name);
-            let_through.clear(block.live());
+            let field = probes.code();
             while let Some(found) = rest.next_if(|found| found.group == group) {
-                if found.shuts_out {
-                    found.column.apply(Effect::ShutsOut, number, open);
-                }
-                if found.lets_through && asking.is_some() {
-                    found.column.apply(Effect::LetsThrough, number, let_through);
-                }
+                found.does.apply(&found.column, (number, block), left);
             }
-            if let Some(asking) =
-                asking.filter(|_| self.request || !probe.dimension.needs_request())
-            {
-                open.keep(asking, let_through);
-            }
-            if open.is_empty() {
+            let asking = block.asking(field);
+            if !left.end_field(asking.filter(|_| self.request || !field.needs_request())) {
                 return false;
             }
         }
