@@ -15,7 +15,7 @@ use lab::table::Table;
 use lab::web::application::Application;
 use lab::web::cells::Cell;
 use lab::web::load::requests;
-use lab::web::middle::{self, be};
+use lab::web::middle::{self, Middle, Start, be};
 use lab::web::way::{Open, Way};
 use lab::web::world::{Version, World};
 use lab::worker::runtime;
@@ -32,6 +32,7 @@ CELL                 http1-1, http1-64, http2-1, http2-64, memory
 --quick              one round of 0.4 s
 --workers N          threads of what stands in the middle (default 1)
 --only NAME          only this way besides the floor (may be repeated)
+--program PATH       the waypoint's program (default: this one, which is larger)
 
 Writes waypoint.json and waypoint.svg into the target directory.";
 
@@ -54,7 +55,7 @@ struct Options {
     only: Vec<String>,
     rounds: usize,
     window: Window,
-    workers: usize,
+    start: Start,
 }
 
 fn main() -> io::Result<()> {
@@ -102,7 +103,7 @@ fn measure(
     for round in 1..=options.rounds {
         for way in ways {
             eprintln!("round {round} of {}: {}", options.rounds, way.name());
-            let open = place.open(*way, options.workers)?;
+            let open = place.open(*way, &options.start)?;
             for cell in cells {
                 let figures = runtime.block_on(cell.run(&open, options.window))?;
                 for (row, figure) in cell.rows().iter().zip(figures) {
@@ -128,12 +129,15 @@ fn memory(
     for round in 1..=options.rounds.min(3) {
         for way in ways.iter().filter(|way| way.role().is_some()) {
             eprintln!("round {round}: memory of {}", way.name());
-            for (row, place) in cell.rows().iter().zip([few, &many]) {
-                let open = place.open(*way, options.workers)?;
+            for (rows, place) in cell.rows().chunks(2).zip([few, &many]) {
+                let open = place.open(*way, &options.start)?;
                 runtime.block_on(requests(&open, Version::Http1, 1, once))?;
-                let resident = open.middle().map(middle::Middle::resident);
-                let bytes = resident.transpose()?.unwrap_or(f64::NAN);
-                table.add(*row, way.name(), bytes / 1e6);
+                let Some(resident) = open.middle().map(Middle::resident).transpose()? else {
+                    continue;
+                };
+                for (row, bytes) in rows.iter().zip([resident.all, resident.anonymous]) {
+                    table.add(*row, way.name(), bytes / 1e6);
+                }
             }
         }
     }
@@ -162,8 +166,8 @@ impl Place {
         })
     }
 
-    fn open(&self, way: Way, workers: usize) -> io::Result<Open> {
-        way.open(&self.world, workers)
+    fn open(&self, way: Way, start: &Start) -> io::Result<Open> {
+        way.open(&self.world, start)
     }
 }
 
@@ -198,7 +202,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> io::Result<Options> {
         only: Vec::new(),
         rounds: 5,
         window: Window::of(Duration::from_millis(1500)),
-        workers: 1,
+        start: Start::new(1),
     };
     while let Some(argument) = arguments.next() {
         let mut value = || {
@@ -221,7 +225,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> io::Result<Options> {
                 let seconds: f64 = number(&value()?)?;
                 options.window = Window::of(Duration::from_secs_f64(seconds.clamp(0.01, 3600.0)));
             }
-            "--workers" => options.workers = number(&value()?)?,
+            "--workers" => options.start.workers = number(&value()?)?,
+            "--program" => options.start.program = Some(value()?.into()),
             "--only" => options.only.push(value()?),
             other if other.starts_with('-') => {
                 return Err(io::Error::other(format!("{other} is unknown; see --help")));

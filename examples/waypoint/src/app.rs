@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_authz::jwt::{AddressGuard, HttpFetcher, RefreshPolicy, Refresher, drive};
+use mesh_authz::jwt::{RefreshPolicy, Refresher, drive};
 use mesh_core::clock::SystemClock;
 use mesh_core::drain::{self, Trigger};
 use mesh_core::identity::SpiffeId;
@@ -21,6 +21,7 @@ use process::readiness::Readiness;
 use process::shutdown::{Shutdown, Signals};
 
 use crate::config::Settings;
+use crate::key_fetcher::KeyFetcher;
 use crate::mesh::Mesh;
 use crate::passthrough::Told;
 use crate::workers::{Shared, Workers};
@@ -149,8 +150,7 @@ pub(crate) fn keep_up(mesh: &Arc<Mesh>) {
     let keys = mesh.security.keys.clone();
     let wake = keys.wake();
     let refresher = Refresher::new(keys, RefreshPolicy::default(), Box::new(ThreadRandom));
-    let roots = rustls_native_certs::load_native_certs().certs;
-    let fetcher = Arc::new(HttpFetcher::new(AddressGuard::default(), roots));
+    let fetcher = Arc::new(KeyFetcher::default());
     tokio::spawn(drive(refresher, wake, fetcher, Arc::new(SystemClock)));
 }
 

@@ -16,6 +16,7 @@ mod embedded;
 mod explain;
 mod external;
 mod ingress;
+mod key_fetcher;
 mod layers;
 mod limits;
 mod mesh;

@@ -197,7 +197,7 @@ fn rule(
         request_headers: parts.headers.request,
         response_headers: parts.headers.response,
         mirrors: parts.mirrors,
-        session,
+        session: session.map(Box::new),
         ..Rule::new(name, action)
     }
 }

@@ -302,7 +302,7 @@ fn rule(
     problems.extend(lost);
     let action = match redirect {
         _ if broken => Action::respond(StatusCode::INTERNAL_SERVER_ERROR),
-        Some(redirect) => Action::Redirect(redirect),
+        Some(redirect) => Action::Redirect(redirect.into()),
         None if backends.entries().is_empty() => Action::respond(StatusCode::INTERNAL_SERVER_ERROR),
         None => Action::Forward(backends),
     };
@@ -314,12 +314,12 @@ fn rule(
         origin,
         request_headers: headers.request,
         response_headers: headers.response,
-        rewrite,
+        rewrite: rewrite.map(Box::new),
         timeouts: limits.unwrap_or_default(),
         retry,
         mirrors,
-        cors,
-        session,
+        cors: cors.map(Box::new),
+        session: session.map(Box::new),
         ..Rule::new(name, action)
     }
 }

@@ -178,12 +178,12 @@ impl Compiler<'_> {
             origin,
             request_headers,
             response_headers,
-            rewrite: change,
+            rewrite: change.map(Box::new),
             timeouts,
             retry,
             mirrors,
-            fault,
-            cors,
+            fault: fault.map(Box::new),
+            cors: cors.map(Box::new),
             ..Rule::new(
                 name,
                 action.unwrap_or_else(|| Action::respond(StatusCode::INTERNAL_SERVER_ERROR)),
@@ -300,7 +300,8 @@ impl Compiler<'_> {
             return None;
         }
         if let Some(spec) = &route.redirect {
-            return redirect(spec, field, problems).map(Action::Redirect);
+            let redirect = redirect(spec, field, problems)?;
+            return Some(Action::Redirect(redirect.into()));
         }
         if let Some(spec) = &route.direct_response {
             return respond(spec, field, problems).map(Action::Respond);

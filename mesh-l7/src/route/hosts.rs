@@ -107,7 +107,7 @@ impl fmt::Display for HostMatch {
 
 /// Rules by host: an exact name first, then the longest `*.` that fits, then `*`. A request belongs to
 /// one host only; where none of its rules matches, the others are not asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostTable {
     exact: HashMap<Name, Arc<Rules>, foldhash::fast::RandomState>,
     below: HashMap<Name, Arc<Rules>, foldhash::fast::RandomState>,
@@ -139,6 +139,12 @@ impl HostTable {
     #[must_use]
     pub fn of_any(rules: Rules) -> Self {
         Self::new([(HostMatch::Any, Arc::new(rules))])
+    }
+
+    /// The rules of all hosts, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Rules>> {
+        let named = self.exact.values().chain(self.below.values());
+        named.chain(&self.any)
     }
 
     /// The rules of a host, given without port in any case; a dot at its end says nothing.

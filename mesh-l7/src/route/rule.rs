@@ -33,7 +33,7 @@ pub struct Rule {
     /// Edits of the response's headers.
     pub response_headers: HeaderEdits,
     /// Changes of path or host before it is forwarded.
-    pub rewrite: Option<Rewrite>,
+    pub rewrite: Option<Box<Rewrite>>,
     /// Time limits.
     pub timeouts: Timeouts,
     /// Further attempts.
@@ -41,13 +41,13 @@ pub struct Rule {
     /// Copies for others.
     pub mirrors: Vec<Mirror>,
     /// Faults that are made on purpose.
-    pub fault: Option<Fault>,
+    pub fault: Option<Box<Fault>>,
     /// Requests from pages of other origins.
-    pub cors: Option<Cors>,
+    pub cors: Option<Box<Cors>>,
     /// What hosts are chosen by, where they are chosen by a hash.
     pub hash: Vec<HashInput>,
     /// Clients that stay with a host.
-    pub session: Option<SessionPersistence>,
+    pub session: Option<Box<SessionPersistence>>,
 }
 
 /// What becomes of a request.
@@ -57,7 +57,7 @@ pub enum Action {
     /// It is forwarded to one of these.
     Forward(Backends),
     /// It is answered with another location.
-    Redirect(Redirect),
+    Redirect(Box<Redirect>),
     /// It is answered here.
     Respond(DirectResponse),
 }

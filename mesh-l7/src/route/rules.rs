@@ -262,6 +262,14 @@ impl Expressions {
     }
 }
 
+/// Two lists with the same rules are the same.
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Arc<Rule>, &Arc<Rule>)| Arc::ptr_eq(one, other) || one == other;
+        self.rules.len() == other.rules.len() && self.rules.iter().zip(&other.rules).all(same)
+    }
+}
+
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.rules.iter()).finish()

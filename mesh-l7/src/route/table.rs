@@ -61,6 +61,15 @@ impl RouteTable {
         self.services.insert(Key::of(service), Arc::new(routes));
     }
 
+    /// Sets the routes of a service's port. Where they say what they say in an earlier table, they are those of that
+    /// one, so that both tables together take little more memory than one.
+    pub fn insert_as_in(&mut self, earlier: &Self, service: &ServiceTarget, routes: HostTable) {
+        let known = earlier.services.get(&KeyRef::of(service));
+        let same = known.filter(|known| ***known == routes).cloned();
+        let routes = same.unwrap_or_else(|| Arc::new(routes));
+        self.services.insert(Key::of(service), routes);
+    }
+
     /// Sets the routes of a service's port for clients of one namespace (GAMMA's consumer routes). For
     /// them they take the place of what is for everyone.
     pub fn insert_for(
@@ -99,6 +108,13 @@ impl RouteTable {
         }
         let key = Key::of(service);
         defaults.entry(key).or_insert(routes).clone()
+    }
+
+    /// The rules of all services and of all clients, in no order; not those of services without routes.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        let consumers = self.consumers.values().flat_map(HashMap::values);
+        let tables = self.services.values().chain(consumers);
+        tables.flat_map(|hosts| hosts.iter().flat_map(|rules| rules.rules()))
     }
 
     /// How many ports of services have routes.
@@ -190,6 +206,24 @@ mod tests {
             let _ = table.of(&service("shop", "web", port));
         }
         assert!(table.defaults.read().len() <= MOST_DEFAULTS);
+    }
+
+    #[test]
+    fn routes_that_say_what_they_said_are_those_of_the_earlier_table() {
+        let routes = |status: u16| {
+            let status = http::StatusCode::from_u16(status).unwrap();
+            HostTable::of_any(Rules::new([Rule::new("rule", Action::respond(status))]))
+        };
+        let (web, api) = (service("shop", "web", 80), service("shop", "api", 80));
+        let mut earlier = RouteTable::default();
+        earlier.insert(&web, routes(200));
+        earlier.insert(&api, routes(200));
+        let mut table = RouteTable::default();
+        table.insert_as_in(&earlier, &web, routes(200));
+        table.insert_as_in(&earlier, &api, routes(404));
+        assert!(Arc::ptr_eq(&table.of(&web), &earlier.of(&web)));
+        assert_eq!(*table.of(&api), routes(404));
+        assert_eq!(table.rules().count(), 2);
     }
 
     #[test]

@@ -120,7 +120,7 @@ where
     let rule = &*choice.rule;
     let mut chance = shared.settings.chance.clone();
     faults(rule, &mut chance, record).await?;
-    let session = rule.session.as_ref();
+    let session = rule.session.as_deref();
     let session = session.map(|session| Session::of(session, parts, &shared.settings));
     let kept = session
         .as_ref()
@@ -339,7 +339,7 @@ fn rewrite(
     matched: Option<&PathMatch>,
     settings: &RouterSettings,
 ) -> Option<()> {
-    let rewrite = rule.rewrite.as_ref()?;
+    let rewrite = rule.rewrite.as_deref()?;
     let sent = settings.original == OriginalTarget::Sent;
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     if let Some(before) = &uri.path_and_query

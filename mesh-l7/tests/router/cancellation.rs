@@ -30,13 +30,13 @@ fn in_use(upstream: &Arc<Upstream<()>>) -> (u32, u32) {
 async fn a_request_that_is_dropped_frees_what_it_held_wherever_it_is() {
     let delayed = || {
         let mut rule = forward();
-        rule.fault = Some(Fault {
+        rule.fault = Some(Box::new(Fault {
             delay: Some(Delay {
                 time: millis(5_000),
                 share: Percent::ALL,
             }),
             abort: None,
-        });
+        }));
         rule
     };
     let pausing = || {

@@ -47,10 +47,10 @@ fn request(uri: &str) -> Request<Body> {
 async fn a_rewritten_request_says_what_it_was_before() {
     let mut rule = forward();
     rule.matches.push(below("/old"));
-    rule.rewrite = Some(Rewrite {
+    rule.rewrite = Some(Box::new(Rewrite {
         path: Some(PathChange::Below("/new".into())),
         host: Some("other".into()),
-    });
+    }));
     for original in [OriginalTarget::Sent, OriginalTarget::Omitted] {
         let mut mesh = Mesh::new(rule.clone());
         mesh.router.original = original;
@@ -79,10 +79,10 @@ async fn a_rewritten_request_says_what_it_was_before() {
 async fn a_rewritten_path_is_normalised() {
     let mut rule = forward();
     rule.matches.push(below("/old"));
-    rule.rewrite = Some(Rewrite {
+    rule.rewrite = Some(Box::new(Rewrite {
         path: Some(PathChange::Prefix("/public/..".into())),
         host: None,
-    });
+    }));
     let client = ok();
     ask(Mesh::new(rule).router(&client), request("/old/admin")).await;
     assert_eq!(client.seen.lock().unwrap()[0].uri, "/admin");
@@ -91,10 +91,10 @@ async fn a_rewritten_path_is_normalised() {
 #[tokio::test(start_paused = true)]
 async fn a_rewrite_that_makes_no_target_is_a_server_error() {
     let mut rule = forward();
-    rule.rewrite = Some(Rewrite {
+    rule.rewrite = Some(Box::new(Rewrite {
         path: Some(PathChange::Full("no slash".into())),
         host: None,
-    });
+    }));
     let client = ok();
     let (response, entry) = ask(Mesh::new(rule).router(&client), get()).await;
     assert_eq!(response.status(), 500);
@@ -126,7 +126,7 @@ async fn a_redirect_is_answered_here() {
         path: None,
     };
     let client = ok();
-    let rule = Rule::new("rule", Action::Redirect(redirect));
+    let rule = Rule::new("rule", Action::Redirect(Box::new(redirect)));
     let (response, entry) = ask(Mesh::new(rule).router(&client), request("/a?b")).await;
     assert_eq!(response.status(), 301);
     assert_eq!(response.headers()["location"], "https://web/a?b");
@@ -160,15 +160,15 @@ fn question(origin: &str) -> Request<Body> {
 #[tokio::test(start_paused = true)]
 async fn questions_of_browsers_are_answered_before_faults() {
     let mut rule = forward();
-    rule.cors = Some(cors());
-    rule.fault = Some(Fault {
+    rule.cors = Some(Box::new(cors()));
+    rule.fault = Some(Box::new(Fault {
         delay: None,
         abort: Some(Abort {
             status: StatusCode::IM_A_TEAPOT,
             grpc: None,
             share: Percent::ALL,
         }),
-    });
+    }));
     let client = ok();
     let router = Mesh::new(rule).router(&client);
     let (response, entry) = ask(router.clone(), question("https://a")).await;
@@ -205,7 +205,7 @@ async fn questions_of_browsers_are_answered_before_faults() {
 #[tokio::test(start_paused = true)]
 async fn what_pages_may_do_replaces_what_the_upstream_says() {
     let mut rule = forward();
-    rule.cors = Some(cors());
+    rule.cors = Some(Box::new(cors()));
     let client = Client::new(|_, _| async {
         let response = Response::builder()
             .header("access-control-allow-origin", "*")
@@ -230,14 +230,14 @@ async fn what_pages_may_do_replaces_what_the_upstream_says() {
 #[tokio::test(start_paused = true)]
 async fn an_abort_by_grpc_status_is_told_in_both_forms() {
     let mut rule = forward();
-    rule.fault = Some(Fault {
+    rule.fault = Some(Box::new(Fault {
         delay: None,
         abort: Some(Abort {
             status: StatusCode::OK,
             grpc: Some(8),
             share: Percent::ALL,
         }),
-    });
+    }));
     let client = ok();
     let router = Mesh::new(rule).router(&client);
     let (response, entry) = ask(router.clone(), grpc()).await;

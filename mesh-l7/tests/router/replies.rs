@@ -205,14 +205,14 @@ async fn what_never_reaches_a_host_is_told_as_envoy_does() {
         rule
     };
     let mut aborted = forward();
-    aborted.fault = Some(Fault {
+    aborted.fault = Some(Box::new(Fault {
         delay: None,
         abort: Some(Abort {
             status: StatusCode::IM_A_TEAPOT,
             grpc: None,
             share: Percent::ALL,
         }),
-    });
+    }));
     let mut unmatched = forward();
     unmatched.matches.push(mesh_l7::matching::RequestMatch {
         path: mesh_l7::matching::PathMatch::Exact("/other".into()),

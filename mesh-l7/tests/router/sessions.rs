@@ -31,7 +31,7 @@ fn cookie(permanent: bool, lifetime: Option<u64>) -> SessionPersistence {
 
 fn mesh(session: SessionPersistence) -> Mesh {
     let mut rule = forward();
-    rule.session = Some(session);
+    rule.session = Some(Box::new(session));
     let mut mesh = Mesh::new(rule);
     mesh.settings.balancing.algorithm = Algorithm::RoundRobin;
     mesh
@@ -255,7 +255,7 @@ async fn a_session_stays_with_its_backend() {
             backend.weight = weight;
         }
         let mut rule = Rule::new("split", Action::Forward(Backends::new(backends)));
-        rule.session = Some(cookie(false, None));
+        rule.session = Some(Box::new(cookie(false, None)));
         Mesh::new(rule)
     };
     let stable = split([1, 0]).upstream();

@@ -98,13 +98,13 @@ async fn the_nearer_of_route_and_caller_counts() {
 async fn a_delay_on_purpose_is_over_before_time_is_counted() {
     let mut rule = forward();
     rule.timeouts.request = Some(millis(100));
-    rule.fault = Some(Fault {
+    rule.fault = Some(Box::new(Fault {
         delay: Some(Delay {
             time: millis(5_000),
             share: Percent::ALL,
         }),
         abort: None,
-    });
+    }));
     let client = Client::new(|_, _| async {
         tokio::time::sleep(millis(90)).await;
         answer(200)

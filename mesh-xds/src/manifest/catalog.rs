@@ -108,18 +108,48 @@ impl Catalog {
         self
     }
 
-    /// Sets the content of a file.
+    /// Sets the content of a file. Objects that it had before and that say the same stay as they are.
     pub fn set_file(&mut self, file: &str, text: &str) {
-        let mut documents = Vec::new();
-        let mut take = |document| documents.push(Arc::new(document));
+        let before = self.files.get(file).map(|content| &*content.documents);
+        let before = before.unwrap_or_default().iter();
+        let mut before: HashMap<_, _> = before.map(|known| (known.key(), known)).collect();
+        let (mut documents, mut moved) = (Vec::new(), Vec::new());
+        let mut take = |document: Document| {
+            let known = before.remove(document.key());
+            let known = known.filter(|known| known.says_the_same(&document));
+            let line = document.begin.line();
+            documents.push(match known {
+                Some(known) if known.begin.line() == line => known.clone(),
+                Some(known) if self.may_move(known) => {
+                    moved.push((known.clone(), line));
+                    known.clone()
+                }
+                _ => Arc::new(document),
+            });
+        };
         match parse_each(text, file, &mut take) {
             Ok(()) => {
+                for (document, line) in moved {
+                    document.begin.move_to(line);
+                }
                 let problem = None;
                 self.files
                     .insert(file.to_owned(), Content { documents, problem });
             }
             Err(problem) => self.fail_file(file, problem),
         }
+    }
+
+    /// Whether nothing that was made of the object remembers its line.
+    fn may_move(&self, document: &Arc<Document>) -> bool {
+        let key = document.key();
+        let in_force = self.objects.get(key).is_some_and(|kept| {
+            let good = kept.good.as_ref();
+            let good = good.is_some_and(|(good, _)| Arc::ptr_eq(good, document));
+            good && kept.problem.is_none() && kept.notes.is_empty()
+        });
+        // Policies say in which line they are. Of kinds that are not known here nobody knows.
+        in_force && kind::known(&key.kind).is_some() && !kind::is_security(&key.kind)
     }
 
     /// Says that a file cannot be read now: it keeps what it had.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use mesh_core::name::Name;
 use serde::de::DeserializeOwned;
@@ -127,6 +128,38 @@ pub struct OwnerReference {
     uid: Unread,
 }
 
+/// Where an object begins. Its line changes when something above it does: an object that only moved stays the one
+/// that it is, with all that was made of it.
+#[derive(Debug)]
+pub(super) struct Begin {
+    line: AtomicU32,
+    column: u32,
+}
+
+impl Begin {
+    pub(super) fn line(&self) -> u32 {
+        self.line.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn move_to(&self, line: u32) {
+        self.line.store(line, Ordering::Relaxed);
+    }
+}
+
+impl From<Mark> for Begin {
+    fn from(Mark { line, column }: Mark) -> Self {
+        let line = line.into();
+        Self { line, column }
+    }
+}
+
+impl Clone for Begin {
+    fn clone(&self) -> Self {
+        let (line, column) = (self.line(), self.column);
+        Mark { line, column }.into()
+    }
+}
+
 /// An object of a manifest, with its places.
 ///
 /// ```
@@ -150,8 +183,7 @@ pub struct Document {
     pub(super) file: Arc<str>,
     /// The path to it within its file, such as `items[3]`; empty for a document of its own.
     pub(super) within: String,
-    /// Where it begins.
-    pub(super) at: Mark,
+    pub(super) begin: Begin,
     pub(super) packed: Packed,
     pub(super) key: ObjectKey,
     pub(super) version: Name,
@@ -193,19 +225,19 @@ impl Document {
     /// The values of the object, made anew by each call: documents keep them in few bytes.
     #[must_use]
     pub fn root(&self) -> Node {
-        self.packed.node()
+        self.packed.node(self.begin.line())
     }
 
     /// The place of the object as a whole.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.placed(self.line(), self.at.column.into(), "")
+        self.placed(self.line(), self.begin.column.into(), "")
     }
 
     /// The line that the object begins in, counted from 1.
     #[must_use]
     pub fn line(&self) -> u64 {
-        self.at.line.into()
+        self.begin.line().into()
     }
 
     /// The place of a field such as `spec.rules[0]`, or of the nearest value around where it would
@@ -264,6 +296,15 @@ impl Document {
                 Err(Problem::new(place, problem))
             }
         }
+    }
+
+    /// Whether both are of one file and say the same, each perhaps in other lines.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        self.file == other.file
+            && self.within == other.within
+            && self.begin.column == other.begin.column
+            && self.packed == other.packed
+            && (&self.key, &self.version) == (&other.key, &other.version)
     }
 
     /// The path within the object of a path within its file.

@@ -9,8 +9,9 @@ use super::scalar::Scalar;
 /// places, which only problems ask for.
 ///
 /// A value is its kind, its place relative to the value around it, and its text or what is in it, in the order of
-/// the text. Numbers have seven bits to a byte.
-#[derive(Clone)]
+/// the text. Numbers have seven bits to a byte. Where the outermost value is, is not in it: what only moved to other
+/// lines has the same bytes.
+#[derive(Clone, Eq, PartialEq)]
 pub(super) struct Packed(Box<[u8]>);
 
 const PLAIN: u8 = 0;
@@ -21,21 +22,22 @@ const MAP: u8 = 3;
 impl Packed {
     pub(super) fn of(node: &Node) -> Self {
         let mut to = Vec::new();
-        pack(node, Mark::default(), &mut to);
+        pack(node, node.at, &mut to);
         Self(to.into())
     }
 
-    /// The value, made anew.
-    pub(super) fn node(&self) -> Node {
-        let node = Unpack(&self.0).node(Mark::default());
+    /// The value, made anew, as it begins at this line.
+    pub(super) fn node(&self, line: u32) -> Node {
+        let begin = Mark { line, column: 0 };
         // What was packed here is whole.
-        node.unwrap_or_else(|| Node::empty_map(Mark::default()))
+        let node = Unpack(&self.0).node(begin);
+        node.unwrap_or_else(|| Node::empty_map(begin))
     }
 }
 
 impl std::fmt::Debug for Packed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.node().fmt(f)
+        self.node(1).fmt(f)
     }
 }
 
@@ -203,16 +205,29 @@ mod tests {
         ];
         for (case, text) in cases {
             for node in nodes(text) {
-                let again = Packed::of(&node).node();
+                let again = Packed::of(&node).node(node.at.line);
                 assert_eq!(format!("{again:?}"), format!("{node:?}"), "{case}");
             }
         }
         let aliased = &nodes("a: &a\n  x: {w: 1}\nb:\n\n  c: *a\n")[0];
-        let again = Packed::of(aliased).node();
+        let again = Packed::of(aliased).node(1);
         assert_eq!(
             (again.nearest("b.c.x.w").line(), again.nearest("b.c").line()),
             (2, 5)
         );
+    }
+
+    #[test]
+    fn what_moved_to_other_lines_has_the_same_bytes() {
+        let text = "a: &a\n  x: {w: 1}\nb:\n\n  c: *a\n";
+        let (here, below) = (&nodes(text)[0], &nodes(&format!("\n\n{text}"))[0]);
+        assert_eq!((here.at.line, below.at.line), (1, 3));
+        assert!(Packed::of(here) == Packed::of(below));
+        let moved = Packed::of(here).node(3);
+        assert_eq!(format!("{moved:?}"), format!("{below:?}"));
+        for other in [text.replace("w: 1", "w: 2"), text.replace("\n\n", "\n")] {
+            assert!(Packed::of(here) != Packed::of(&nodes(&other)[0]), "{other}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! From the text of a file to its objects.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use mesh_core::name::Name;
@@ -36,9 +38,11 @@ pub(super) fn parse_each(
     take: &mut dyn FnMut(Document),
 ) -> Result<(), Problem> {
     let file: Arc<str> = file.into();
+    let names = Names::default();
     read::read(text, &file, &mut |root| {
         let whole = Part {
             file: &file,
+            names: &names,
             within: String::new(),
             implied: None,
         };
@@ -46,9 +50,26 @@ pub(super) fn parse_each(
     })
 }
 
+/// Kinds, versions and namespaces of a file, which few objects have to themselves: each is kept once.
+#[derive(Default)]
+struct Names(RefCell<HashSet<Name>>);
+
+impl Names {
+    fn name(&self, text: &str) -> Name {
+        let mut known = self.0.borrow_mut();
+        if let Some(known) = known.get(text) {
+            return known.clone();
+        }
+        let new = Name::from(text);
+        known.insert(new.clone());
+        new
+    }
+}
+
 /// A part of a file that is an object or a list of them.
 struct Part<'a> {
     file: &'a Arc<str>,
+    names: &'a Names,
     within: String,
     /// `apiVersion` and `kind` of items that need not name them.
     implied: Option<(String, String)>,
@@ -107,6 +128,7 @@ impl Part<'_> {
         {
             let item_of = Part {
                 file: self.file,
+                names: self.names,
                 within: self.path(&format!("items[{index}]")),
                 implied: implied.map(|kind| (api_version.to_owned(), kind.to_owned())),
             };
@@ -121,7 +143,7 @@ impl Part<'_> {
 
     fn document(&self, root: &Node, api_version: &str, kind: &str) -> Result<Document, Problem> {
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        let kind = GroupKind::new(group, kind);
+        let kind = GroupKind::new(self.names.name(group), self.names.name(kind));
         let metadata = match root.field("metadata") {
             Some(node) => de::read::<Metadata>(node).map_err(|error| {
                 let ReadError { problem, found } = error;
@@ -144,8 +166,8 @@ impl Part<'_> {
         }
         let namespace: Name = match metadata.namespace.as_str() {
             _ if kind::is_cluster_wide(&kind) => Name::default(),
-            "" => "default".into(),
-            namespace => namespace.into(),
+            "" => self.names.name("default"),
+            namespace => self.names.name(namespace),
         };
         Ok(Document {
             key: ObjectKey {
@@ -155,9 +177,9 @@ impl Part<'_> {
             },
             file: self.file.clone(),
             within: self.within.clone(),
-            version: version.into(),
+            version: self.names.name(version),
             metadata,
-            at: root.at,
+            begin: root.at.into(),
             packed: Packed::of(root),
         })
     }

@@ -24,6 +24,7 @@ mod attach;
 mod check;
 mod connections;
 mod destination_rules;
+mod earlier;
 mod gateway_api;
 mod grants;
 mod hosts;
@@ -42,6 +43,7 @@ use super::inventory::Inventory;
 use super::mesh::{Mesh, MeshOptions};
 
 pub(super) use check::check;
+use earlier::EarlierRules;
 pub use options::RouteOptions;
 pub use routing::Routing;
 
@@ -79,10 +81,28 @@ pub fn build(
     options: &MeshOptions,
     routes: &RouteOptions,
 ) -> Routing {
+    rebuild(&Routing::default(), inventory, mesh, options, routes)
+}
+
+/// As [`build`]. Rules that say what they said `earlier` are those of then, so that both take little more memory than
+/// one while one replaces the other.
+#[must_use]
+pub fn rebuild(
+    earlier: &Routing,
+    inventory: &Inventory,
+    mesh: &Mesh,
+    options: &MeshOptions,
+    routes: &RouteOptions,
+) -> Routing {
     let (destinations, mut notes) =
         destination_rules::destinations(inventory, mesh, options, routes);
     let services = services::Services::new(inventory, mesh, options, &destinations);
-    let gateway_api = gateway_api::compile(inventory, &services, &mut notes);
+    let gateway_api = gateway_api::compile(
+        inventory,
+        &services,
+        &EarlierRules::of(&earlier.table),
+        &mut notes,
+    );
     let mut virtual_services = virtual_services::VirtualServices::new(inventory, &services);
     let connections = connections::compile(inventory, &services, &mut notes);
     let protocols = protocols::protocols(inventory, options);
@@ -99,7 +119,7 @@ pub fn build(
                 None => virtual_services.of(spec, port),
             };
             if let Some(hosts) = hosts {
-                table.insert(&target, hosts);
+                table.insert_as_in(&earlier.table, &target, hosts);
             }
             let rules = connections.of(&target);
             if let Some(rules) = rules.or_else(|| virtual_services.connections(spec, port)) {

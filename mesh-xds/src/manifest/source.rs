@@ -235,10 +235,13 @@ impl ManifestSource {
         };
         let mesh = mesh::build(&inventory, &self.options, &of);
         #[cfg(feature = "routes")]
-        let routing = self
-            .routes
-            .as_ref()
-            .map(|options| Arc::new(routes::build(&inventory, &mesh, &self.options, options)));
+        let routing = self.routes.as_ref().map(|options| {
+            let none = Routing::default();
+            let earlier = self.routing.as_deref().unwrap_or(&none);
+            let of_mesh = &self.options;
+            let routing = routes::rebuild(earlier, &inventory, &mesh, of_mesh, options);
+            Arc::new(routing)
+        });
         let Mesh {
             workloads,
             services,

@@ -5,6 +5,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::task::{Context, Poll};
@@ -58,6 +59,46 @@ impl Role {
     }
 }
 
+/// How what stands in the middle is started.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Start {
+    /// Threads that serve.
+    pub workers: usize,
+    /// The waypoint's program; `None` for this one, which has a waypoint in it beside all else.
+    pub program: Option<PathBuf>,
+}
+
+impl Start {
+    /// This program, with `workers` threads.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        let program = None;
+        Self { workers, program }
+    }
+
+    fn command(&self, role: Role, world: &World) -> io::Result<Command> {
+        if let (Some(program), Role::Waypoint) = (&self.program, role) {
+            return Ok(Command::new(program));
+        }
+        let mut command = Command::new(env::current_exe()?);
+        command.args([ARGUMENT, role.name(), &world.to_string()]);
+        command.arg(self.workers.to_string());
+        Ok(command)
+    }
+}
+
+/// Resident memory of a process, in bytes.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Resident {
+    /// All of it, as operators see it: heap, stacks, and what it has read of its program.
+    pub all: f64,
+    /// What belongs to the process alone and is in no file: heap, stacks, and pages of the program that it has
+    /// written to.
+    pub anonymous: f64,
+}
+
 /// A process in the middle, until this is dropped.
 #[derive(Debug)]
 pub struct Middle {
@@ -65,23 +106,22 @@ pub struct Middle {
 }
 
 impl Middle {
-    /// Starts this program again as one in the middle, and waits until it takes connections.
+    /// Starts a process in the middle, and waits until it takes connections.
     ///
     /// # Errors
     /// When it does not begin; what it said is in its log.
-    pub fn start(role: Role, world: &World, workers: usize, awake: Duration) -> io::Result<Self> {
+    pub fn start(role: Role, world: &World, start: &Start, awake: Duration) -> io::Result<Self> {
         let log = world.log(role.name());
         let waypoint = world.middle(Service::Waypoint);
-        let child = Command::new(env::current_exe()?)
-            .args([ARGUMENT, role.name(), &world.to_string()])
-            .args([&workers.to_string()])
+        let child = start
+            .command(role, world)?
             .env("PROXY_WORKLOAD_INFO", "lab/wp/wp")
             .env("MESH_MANIFESTS", world.manifests())
             .env("MESH_LOCAL_XDS_INTERVAL", "1s")
             .env("MESH_DEV_CA_DIR", world.authority())
             .env("MESH_BIND_ADDRESS", waypoint.ip().to_string())
             .env("MESH_HBONE_PORT", waypoint.port().to_string())
-            .env("WAYPOINT_WORKER_THREADS", workers.to_string())
+            .env("WAYPOINT_WORKER_THREADS", start.workers.to_string())
             .env("MESH_AWAKE", format!("{}us", awake.as_micros()))
             .env("FAKE_CA", "true")
             .stdout(File::create(&log)?)
@@ -120,16 +160,23 @@ impl Middle {
         Ok(sum)
     }
 
-    /// Its resident memory, in bytes: heap, stacks, and what it has read of its program.
+    /// Its resident memory.
     ///
     /// # Errors
     /// When it has ended.
-    pub fn resident(&self) -> io::Result<f64> {
+    pub fn resident(&self) -> io::Result<Resident> {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
-        let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        let kibibytes = kibibytes.ok_or_else(|| io::Error::other("no Rss in smaps_rollup"))?;
-        Ok(kibibytes * 1024.0)
+        let bytes = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok());
+            let kibibytes: f64 =
+                kibibytes.ok_or_else(|| io::Error::other(format!("no {name} in smaps_rollup")))?;
+            io::Result::Ok(kibibytes * 1024.0)
+        };
+        Ok(Resident {
+            all: bytes("Rss:")?,
+            anonymous: bytes("Anonymous:")?,
+        })
     }
 }
 

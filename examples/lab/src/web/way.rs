@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::middle::{Middle, Role, entry};
+use super::middle::{Middle, Role, Start, entry};
 use super::nodes;
 use super::world::{Service, Version, World};
 use crate::path::AWAKE;
@@ -74,13 +74,13 @@ impl Way {
         }
     }
 
-    /// Opens the way; one at a time in a world. `workers` are the threads of what is in the middle.
+    /// Opens the way; one at a time in a world. `start` says how what is in the middle is started.
     ///
     /// # Errors
     /// When a socket, a thread, a process or a certificate cannot be made.
-    pub fn open(self, world: &World, workers: usize) -> io::Result<Open> {
+    pub fn open(self, world: &World, start: &Start) -> io::Result<Open> {
         let middle = match self.role() {
-            Some((role, awake)) => Some(Middle::start(role, world, workers, awake)?),
+            Some((role, awake)) => Some(Middle::start(role, world, start, awake)?),
             None => None,
         };
         let both = [Version::Http1, Version::Http2];

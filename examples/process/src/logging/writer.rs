@@ -2,10 +2,10 @@
 
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Lines that wait to be written before further ones are dropped.
 const QUEUE: usize = 10_000;
@@ -14,8 +14,6 @@ const BATCH: usize = 64;
 
 /// Time that the process waits for its last lines to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time until a full queue is tried again with the request to flush.
-const FLUSH_PAUSE: Duration = Duration::from_millis(5);
 
 /// What went wrong with the log itself.
 #[derive(Debug, Default)]
@@ -36,22 +34,25 @@ enum Message {
 /// The end of the queue that takes lines. Never waits.
 #[derive(Clone, Debug)]
 pub(super) struct LineSink {
-    queue: SyncSender<Message>,
+    // Grows with what waits: a channel with room for all of it would hold 320 kB from the start.
+    queue: Sender<Message>,
+    waiting: Arc<AtomicUsize>,
     counters: Arc<LogCounters>,
 }
 
 impl LineSink {
     /// Starts the writing thread.
     pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Self, JoinHandle<()>)> {
-        let (queue, lines) = sync_channel(QUEUE);
-        let counters = Arc::new(LogCounters::default());
+        let (queue, lines) = channel();
+        let (counters, waiting) = (Arc::new(LogCounters::default()), Arc::default());
         let sink = Self {
             queue,
+            waiting: Arc::clone(&waiting),
             counters: counters.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all(&lines, to, &counters))?;
+            .spawn(move || write_all(&lines, &waiting, to, &counters))?;
         Ok((sink, thread))
     }
 
@@ -60,36 +61,41 @@ impl LineSink {
     }
 
     pub(super) fn send(&self, line: String) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Line(line)) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
         }
+        // Fails only when the writing thread has ended.
+        let _ = self.queue.send(Message::Line(line));
     }
 
     /// Waits until the lines so far are written, but not for an output that nobody reads.
     pub(super) fn flush(&self) {
-        let deadline = Instant::now() + FLUSH_TIMEOUT;
         let (done, written) = sync_channel(0);
-        let mut flush = Message::Flush(done);
-        while let Err(TrySendError::Full(back)) = self.queue.try_send(flush) {
-            if Instant::now() >= deadline {
-                return;
-            }
-            flush = back;
-            std::thread::sleep(FLUSH_PAUSE);
+        if self.queue.send(Message::Flush(done)).is_ok() {
+            let _ = written.recv_timeout(FLUSH_TIMEOUT);
         }
-        let _ = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
 /// Writes until all sinks are gone.
-fn write_all(lines: &Receiver<Message>, mut to: impl Write, counters: &LogCounters) {
+fn write_all(
+    lines: &Receiver<Message>,
+    waiting: &AtomicUsize,
+    mut to: impl Write,
+    counters: &LogCounters,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while let Ok(first) = lines.recv() {
         let mut next = Some(first);
         let mut flushed = None;
         while let Some(message) = next.take() {
             match message {
-                Message::Line(line) => batch.push(line),
+                Message::Line(line) => {
+                    waiting.fetch_sub(1, Ordering::Relaxed);
+                    batch.push(line);
+                }
                 Message::Flush(done) => {
                     flushed = Some(done);
                     break;

@@ -494,7 +494,11 @@ fn sessions_are_kept_as_they_are_written() {
         let rule = json!({"sessionPersistence": spec.clone(), "backendRefs": [{"name": "v1", "port": 80}]});
         let compiled = compile(json!({"rules": [rule]}));
         assert_eq!(fields(&compiled), Vec::<String>::new(), "{spec}");
-        assert_eq!(compiled.rules[0].rule.session, Some(expected), "{spec}");
+        assert_eq!(
+            compiled.rules[0].rule.session.as_deref(),
+            Some(&expected),
+            "{spec}"
+        );
     }
 }
 

@@ -407,7 +407,16 @@ fn faults_and_mirrors_have_shares() {
         matches!(rule.action, Action::Forward(_)),
         "neither breaks the rule"
     );
-    assert_eq!(rule.fault.unwrap().abort.unwrap().share.per_million(), 0);
+    assert_eq!(
+        rule.fault
+            .as_ref()
+            .unwrap()
+            .abort
+            .unwrap()
+            .share
+            .per_million(),
+        0
+    );
 }
 
 #[test]

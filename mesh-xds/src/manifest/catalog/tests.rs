@@ -57,6 +57,80 @@ fn an_object_with_a_mistake_keeps_its_last_good_version_and_no_other_object_noti
 }
 
 #[test]
+fn an_object_that_says_the_same_stays_what_it_is_in_whatever_line() {
+    let place = |catalog: &Catalog, name: &str| {
+        let statuses = catalog.statuses();
+        let status = statuses.iter().find(|one| one.key.name == *name);
+        status.map(|one| one.place.to_string())
+    };
+    let object = |catalog: &Catalog, name: &str| {
+        let inventory = catalog.inventory();
+        inventory.services.get("default", name).cloned().unwrap()
+    };
+    let mut catalog = Catalog::new();
+    catalog.set_file("a.yaml", &(service("one", "80") + &service("two", "80")));
+    catalog.settle();
+    let two = object(&catalog, "two");
+    assert_eq!(place(&catalog, "two").as_deref(), Some("a.yaml:8:1"));
+
+    catalog.set_file("a.yaml", &(service("one", "81") + &service("two", "80")));
+    assert!(catalog.settle());
+    assert!(Arc::ptr_eq(&object(&catalog, "two"), &two));
+    assert_eq!(port(&catalog, "one"), Some(81));
+
+    let moved = format!(
+        "# A line.\n{}{}",
+        service("one", "81"),
+        service("two", "80")
+    );
+    catalog.set_file("a.yaml", &(moved.clone() + "}"));
+    assert_eq!(place(&catalog, "two").as_deref(), Some("a.yaml:8:1"));
+    catalog.set_file("a.yaml", &moved);
+    assert!(!catalog.settle());
+    assert!(Arc::ptr_eq(&object(&catalog, "two"), &two));
+    assert_eq!(place(&catalog, "two").as_deref(), Some("a.yaml:9:1"));
+    let field = two.document.place_of("spec.ports[0].port");
+    assert_eq!(field.to_string(), "a.yaml:14:11: spec.ports[0].port");
+
+    catalog.set_file("b.yaml", &service("two", "80"));
+    catalog.set_file("a.yaml", &service("one", "81"));
+    catalog.settle();
+    assert_eq!(place(&catalog, "two").as_deref(), Some("b.yaml:1:1"));
+}
+
+#[test]
+fn what_is_told_of_an_object_is_told_of_where_it_is_now() {
+    let unknown = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {surprise: 1}\n";
+    let wrong = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: 1}\n";
+    let policy =
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n";
+    for (case, text) in [
+        ("a note", unknown),
+        ("a problem", wrong),
+        ("a policy", policy),
+    ] {
+        let told = |catalog: &Catalog| {
+            let status = catalog.statuses().remove(0);
+            let inventory = catalog.inventory();
+            let policy = inventory
+                .authorization_policies
+                .get("default", "a")
+                .cloned();
+            format!("{:?} {:?} {policy:?}", status.state, status.notes)
+        };
+        let mut moved = Catalog::new();
+        moved.set_file("a.yaml", text);
+        moved.settle();
+        let mut fresh = Catalog::new();
+        for catalog in [&mut moved, &mut fresh] {
+            catalog.set_file("a.yaml", &format!("\n\n{text}"));
+            catalog.settle();
+        }
+        assert_eq!(told(&moved), told(&fresh), "{case}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_keeps_all_its_objects() {
     let mut catalog = Catalog::new();
     catalog.set_file("a.yaml", &(service("one", "80") + &service("two", "80")));

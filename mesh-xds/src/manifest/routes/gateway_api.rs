@@ -9,6 +9,7 @@ use mesh_l7::target::ServiceTarget;
 
 use super::attach::{self, By};
 use super::check::route;
+use super::earlier::EarlierRules;
 use super::hosts;
 use super::services::Services;
 use crate::manifest::document::{Document, ObjectKey};
@@ -43,15 +44,22 @@ struct Route<'a> {
 pub(super) fn compile(
     inventory: &Inventory,
     services: &Services<'_>,
+    earlier: &EarlierRules<'_>,
     notes: &mut Vec<(ObjectKey, Problem)>,
 ) -> GatewayRoutes {
+    let shared = |mut compiled: Compiled| {
+        for ranked in &mut compiled.rules {
+            earlier.share(&mut ranked.rule);
+        }
+        compiled
+    };
     let http = inventory.http_routes.iter().map(|object| Route {
         age: hosts::age(object),
         kind: "HTTPRoute",
         document: &object.document,
         parents: &object.spec.parent_refs,
         hostnames: &object.spec.hostnames,
-        compiled: compile_http(&route(object), services),
+        compiled: shared(compile_http(&route(object), services)),
     });
     let grpc = inventory.grpc_routes.iter().map(|object| Route {
         age: hosts::age(object),
@@ -59,7 +67,7 @@ pub(super) fn compile(
         document: &object.document,
         parents: &object.spec.parent_refs,
         hostnames: &object.spec.hostnames,
-        compiled: compile_grpc(&route(object), services),
+        compiled: shared(compile_grpc(&route(object), services)),
     });
     let mut routes: Vec<Route<'_>> = http.chain(grpc).collect();
     routes.sort_by(|one, other| one.age.cmp(&other.age));

@@ -1,9 +1,11 @@
 //! Which routes and settings objects come to: by the documents of the Gateway API and of Istio.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use mesh_l7::matching::Head;
 use mesh_l7::mesh::{PortProtocol, UpstreamConfig};
-use mesh_l7::route::{Action, BackendTarget};
+use mesh_l7::route::{Action, BackendTarget, Rule};
 use mesh_l7::target::ServiceTarget;
 
 use super::*;
@@ -640,4 +642,51 @@ spec: {{{spec}}}
             "{note}: {notes:#?}"
         );
     }
+}
+
+#[test]
+fn rules_that_say_what_they_said_stay_the_ones_that_they_are() {
+    let route = |name: &str, service: &str, path: &str| {
+        format!(
+            "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n\
+             metadata: {{name: {name}, namespace: shop}}\nspec:\n  \
+             parentRefs: [{{group: \"\", kind: Service, name: {service}, port: 80}}]\n  rules:\n  \
+             - matches: [{{path: {{value: {path}}}}}, {{method: GET}}]\n    \
+             backendRefs: [{{name: {service}, port: 80}}]\n"
+        )
+    };
+    let two = |path: &str| route("one", "web", "/a") + &route("two", "web", path);
+    let mut catalog = catalog();
+    catalog.set_file("routes.yaml", &two("/b"));
+    let Built {
+        routing,
+        mut catalog,
+    } = build_from(catalog, "shop");
+    let earlier = routing;
+    catalog.set_file("routes.yaml", &two("/c"));
+    catalog.settle();
+    let inventory = catalog.inventory();
+    let options = MeshOptions::new("cluster.local".parse().unwrap());
+    let mesh = mesh::build(&inventory, &options, &|_, _| Vec::new());
+    let again = rebuild(
+        &earlier,
+        &inventory,
+        &mesh,
+        &options,
+        &RouteOptions::new("shop"),
+    );
+
+    let shared = |name: &str| {
+        let of_route = |rule: &&Arc<Rule>| rule.origin.name == *name;
+        let known = |rule: &&Arc<Rule>| earlier.table.rules().any(|one| Arc::ptr_eq(one, rule));
+        let rules: Vec<_> = again.table.rules().filter(of_route).collect();
+        (rules.len(), rules.into_iter().filter(known).count())
+    };
+    // Each has a rule for each of its two conditions; one of them is new.
+    assert_eq!((shared("one"), shared("two")), ((2, 2), (2, 1)));
+    let built = Built {
+        routing: again,
+        catalog,
+    };
+    assert_eq!(built.goes("shop/web", 80, "/c", None), "shop/web:80/*");
 }
