@@ -58,6 +58,7 @@ pub use delegate::NoDelegate;
 pub use destination_rule::{CompiledDestination, Subset, compile_destination_rule};
 pub use duration::{InvalidDuration, parse_duration};
 pub use l4::{CompiledConnections, compile_connections};
+pub use locality::compile_mesh_locality;
 pub use problem::Problem;
 pub use types::{
     Abort, ConnectionPool, ConsistentHash, CorsPolicy, Delay, Delegate, Destination,

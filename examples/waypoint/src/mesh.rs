@@ -13,6 +13,7 @@ use mesh_core::watch::{self, Publisher};
 use mesh_l7::mesh::{MeshUpstreams, UpstreamConfig};
 use mesh_l7::route::RouteTable;
 use mesh_l7::router::SessionKey;
+use mesh_l7::upstream::LocalityPreference;
 use mesh_xds::manifest::{MeshOptions, Problem, Report, Routing};
 use parking_lot::Mutex;
 
@@ -44,6 +45,8 @@ pub(crate) struct Mesh {
     pub(crate) client_cert: Publisher<ClientCert>,
     /// How paths are normalised; as the mesh's configuration said at the start.
     paths: OnceLock<PathNormalization>,
+    /// The mesh's `localityLbSetting`.
+    locality: Publisher<LocalityPreference>,
     root_namespace: Name,
     /// Held while upstreams and routes are replaced.
     changing: Mutex<()>,
@@ -73,6 +76,7 @@ impl Mesh {
             providers: watch::channel(Vec::new()).0,
             client_cert: watch::channel(ClientCert::default()).0,
             paths: OnceLock::new(),
+            locality: watch::channel(LocalityPreference::Unsaid).0,
             root_namespace: MeshOptions::new(settings.trust_domain.clone())
                 .policies
                 .root_namespace,
@@ -94,6 +98,7 @@ impl Mesh {
         self.paths
             .get_or_init(|| config.paths.unwrap_or(PathNormalization::Base));
         self.providers.publish(config.providers);
+        self.locality.publish(config.locality);
         let labels = self.security.labels(&report.inventory);
         let namespace = &settings.workload.namespace;
         let client_cert = ClientCert::of(&report.inventory, namespace, &labels);
@@ -140,6 +145,7 @@ impl Mesh {
         let config: Arc<dyn UpstreamConfig> = Arc::new(Tuned {
             routing: routing.clone(),
             annotated: self.annotated.load().0.clone(),
+            locality: self.locality.load().clone(),
         });
         self.upstreams.update(snapshot, config, place);
     }

@@ -4,6 +4,8 @@ mod providers;
 
 use mesh_core::name::Name;
 use mesh_core::target::PathNormalization;
+use mesh_l7::istio::{LocalitySettings, compile_mesh_locality};
+use mesh_l7::upstream::LocalityPreference;
 use mesh_xds::manifest::{Document, GroupKind, Inventory, Kinds, ObjectKey, Problem};
 use serde::Deserialize;
 
@@ -22,6 +24,8 @@ pub(crate) struct MeshConfig {
     pub(crate) providers: Vec<Provider>,
     /// `pathNormalization`; Istio's default is `BASE`.
     pub(crate) paths: Option<PathNormalization>,
+    /// `localityLbSetting`; by default hosts of upstreams with outlier detection are preferred by distance.
+    pub(crate) locality: LocalityPreference,
 }
 
 /// Reads the mesh's configuration. Other objects of the kind are left alone.
@@ -35,6 +39,7 @@ pub(crate) struct MeshConfigKind {
 struct Written {
     extension_providers: Vec<ExtensionProvider>,
     path_normalization: Paths,
+    locality_lb_setting: Option<LocalitySettings>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,9 +110,25 @@ fn parse(text: &str) -> Result<(MeshConfig, Vec<String>), String> {
             ));
         }
     };
+    let locality = locality(written.locality_lb_setting.as_ref())?;
     let parsed = read(written.extension_providers)?;
-    let providers = parsed.providers;
-    Ok((MeshConfig { providers, paths }, parsed.notes))
+    let config = MeshConfig {
+        providers: parsed.providers,
+        paths,
+        locality,
+    };
+    Ok((config, parsed.notes))
+}
+
+fn locality(spec: Option<&LocalitySettings>) -> Result<LocalityPreference, String> {
+    let Some(spec) = spec else {
+        return Ok(LocalityPreference::Unsaid);
+    };
+    let (preference, problems) = compile_mesh_locality(spec, "localityLbSetting");
+    match problems.first() {
+        Some(problem) => Err(problem.to_string()),
+        None => Ok(preference),
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +149,12 @@ extensionProviders:
         assert_eq!(notes, [""; 0]);
         assert_eq!(config.paths, Some(PathNormalization::MergeSlashes));
         assert_eq!(config.providers.len(), 1);
+        let text = "localityLbSetting: {failoverPriority: [topology.kubernetes.io/region]}";
+        let locality = parse(text).unwrap().0.locality;
+        assert!(matches!(locality, LocalityPreference::Failover(_)));
+        let off = parse("localityLbSetting: {enabled: false}").unwrap().0;
+        assert_eq!(off.locality, LocalityPreference::Ignored);
+        assert_eq!(config.locality, LocalityPreference::Unsaid);
         for text in ["", "{}", "pathNormalization: {normalization: DEFAULT}"] {
             assert_eq!(parse(text).unwrap().0.paths, None, "{text}");
         }
@@ -137,6 +164,10 @@ extensionProviders:
                 "normalization: `base`",
             ),
             ("extensionProviders: 7", ""),
+            (
+                "localityLbSetting: {distribute: [{from: eu, to: {us: 99}}]}",
+                "localityLbSetting.distribute[0].to: 99 in all, expected 100",
+            ),
             ("- a", ""),
             (
                 "extensionProviders: [{name: a, envoyExtAuthzGrpc: {port: 1}}]",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mesh_l7::mesh::{PortProtocol, UpstreamConfig};
 use mesh_l7::target::ServiceTarget;
-use mesh_l7::upstream::ClusterSettings;
+use mesh_l7::upstream::{ClusterSettings, LocalityPreference};
 use mesh_xds::manifest::Routing;
 
 use crate::annotations::Annotated;
@@ -15,6 +15,8 @@ use crate::annotations::Annotated;
 pub(crate) struct Tuned {
     pub(crate) routing: Arc<Routing>,
     pub(crate) annotated: Arc<Annotated>,
+    /// The mesh's.
+    pub(crate) locality: Arc<LocalityPreference>,
 }
 
 impl UpstreamConfig for Tuned {
@@ -42,5 +44,9 @@ impl UpstreamConfig for Tuned {
 
     fn protocol(&self, target: &ServiceTarget) -> PortProtocol {
         self.routing.protocol(target)
+    }
+
+    fn locality(&self) -> &LocalityPreference {
+        &self.locality
     }
 }

@@ -10,6 +10,29 @@ use crate::upstream::{
     LabelPreference, LocalityFailover, LocalityPattern, LocalityPreference, LocalityShares,
 };
 
+/// The `localityLbSetting` of a mesh's configuration, which counts for upstreams about which nothing else is said, and
+/// what is wrong with it. Problems name fields below `field`.
+///
+/// ```
+/// use mesh_l7::istio::{LocalitySettings, compile_mesh_locality};
+/// use mesh_l7::upstream::LocalityPreference;
+///
+/// let spec: LocalitySettings = serde_json::from_str(r#"{"enabled": false}"#).expect("it is a setting");
+/// let (preference, problems) = compile_mesh_locality(&spec, "localityLbSetting");
+/// assert_eq!(preference, LocalityPreference::Ignored);
+/// assert!(problems.is_empty());
+/// ```
+#[must_use]
+pub fn compile_mesh_locality(
+    spec: &LocalitySettings,
+    field: &str,
+) -> (LocalityPreference, Vec<Problem>) {
+    let mut problems = Vec::new();
+    // Whether anything finds out hosts that are not well is said for each upstream.
+    let preference = locality(spec, true, field, &mut problems);
+    (preference, problems)
+}
+
 /// Where hosts are preferred, by the settings at `field`. `outlier` says whether hosts that are not well are found out.
 pub(super) fn locality(
     spec: &LocalitySettings,

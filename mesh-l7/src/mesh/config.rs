@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::target::ServiceTarget;
-use crate::upstream::{ClusterSettings, Protocol};
+use crate::upstream::{ClusterSettings, LocalityPreference, Protocol};
 
 /// What a port of a service speaks, as far as it is said.
 ///
@@ -85,6 +85,12 @@ pub trait UpstreamConfig: fmt::Debug + Send + Sync {
 
     /// What a port of a service speaks.
     fn protocol(&self, target: &ServiceTarget) -> PortProtocol;
+
+    /// Where hosts are preferred for an upstream about which neither its settings nor its service say anything: the
+    /// mesh's own `localityLbSetting`. [`LocalityPreference::Unsaid`] by default.
+    fn locality(&self) -> &LocalityPreference {
+        &LocalityPreference::Unsaid
+    }
 }
 
 /// Nothing is said: the defaults for all, and no subsets.

@@ -82,6 +82,7 @@ impl View {
         let preferences = service.spec().load_balancing.as_ref();
         let said = Said {
             preference: &settings.locality,
+            mesh: self.config.locality(),
             service: preferences.is_some_and(|prefers| !prefers.routing_preferences.is_empty()),
             outlier: settings.balancing.outlier.is_some(),
         };

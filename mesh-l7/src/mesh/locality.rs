@@ -36,6 +36,8 @@ pub(super) trait Labelled: std::fmt::Debug {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Said<'a> {
     pub(super) preference: &'a LocalityPreference,
+    /// What counts where neither that nor the service says anything.
+    pub(super) mesh: &'a LocalityPreference,
     /// Whether the service has preferences.
     pub(super) service: bool,
     /// Whether hosts that are not well are found out.
@@ -49,13 +51,17 @@ pub(super) fn arrange(
     here: Here<'_>,
 ) -> (Vec<HostSpec<Endpoint>>, Option<Shares>) {
     let by_distance = LocalityFailover::default();
-    let failover = match said.preference {
-        LocalityPreference::Unsaid if said.service => None,
+    let by_service = said.service && *said.preference == LocalityPreference::Unsaid;
+    let preference = match said.preference {
+        LocalityPreference::Unsaid if !said.service => said.mesh,
+        preference => preference,
+    };
+    let failover = match preference {
+        LocalityPreference::Unsaid if by_service => None,
         LocalityPreference::Unsaid => Some(&by_distance).filter(|_| said.outlier),
         LocalityPreference::Failover(failover) => Some(failover).filter(|_| said.outlier),
         LocalityPreference::Ignored | LocalityPreference::Shares(_) => None,
     };
-    let by_service = said.service && *said.preference == LocalityPreference::Unsaid;
     let leveled = ranked.into_iter().map(|(rank, host)| {
         let level = match failover {
             Some(failover) => level(failover, here, &host.target.workload),
@@ -65,7 +71,7 @@ pub(super) fn arrange(
         (level, host)
     });
     let hosts = prioritized(leveled.collect());
-    let shares = match said.preference {
+    let shares = match preference {
         LocalityPreference::Shares(all) => shares(all, here.place.locality(), &hosts),
         _ => None,
     };

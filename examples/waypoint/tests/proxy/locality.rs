@@ -103,3 +103,36 @@ async fn shares_and_the_switch_for_localities_are_in_force_as_they_are_written()
     let (near, far) = zones.send(200).await;
     assert!((60..=140).contains(&near), "{near} and {far}");
 }
+
+#[tokio::test]
+async fn the_mesh_has_a_say_about_localities_where_no_rule_has() {
+    let zones = Zones::start(&format!("{{{OUTLIERS}}}")).await;
+    assert_eq!(zones.send(20).await, (20, 0));
+    let mesh = |setting: &str| {
+        let config = format!(
+            "
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: istio, namespace: istio-system}}
+data:
+  mesh: |
+    localityLbSetting: {setting}
+"
+        );
+        let objects = objects(&format!("{{{OUTLIERS}}}")) + &config;
+        zones.world.write(&objects);
+    };
+    mesh("{failoverPriority: ['topology.kubernetes.io/zone=eu-2']}");
+    let only_far = async || zones.send(10).await == (0, 10);
+    zones
+        .world
+        .until("a zone in place of the own", only_far)
+        .await;
+    mesh("{enabled: false}");
+    let both = async || {
+        let (near, far) = zones.send(40).await;
+        near > 0 && far > 0
+    };
+    zones.world.until("all are alike", both).await;
+}

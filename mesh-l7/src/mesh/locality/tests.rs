@@ -55,6 +55,7 @@ fn hosts(places: &[&str]) -> Vec<Ranked> {
 fn priorities(own: &str, places: &[&str], preference: &LocalityPreference) -> Vec<(String, u32)> {
     let said = Said {
         preference,
+        mesh: &LocalityPreference::Unsaid,
         service: false,
         outlier: true,
     };
@@ -166,6 +167,7 @@ fn nothing_fails_over_without_outlier_detection_unless_the_service_wants_it() {
             [("eu/1/a", 1), ("us/1/a", 2)].map(|(at, rank)| (rank, host(workload(at, at), at, 1)));
         let said = Said {
             preference,
+            mesh: &LocalityPreference::Unsaid,
             service,
             outlier,
         };
@@ -176,6 +178,68 @@ fn nothing_fails_over_without_outlier_detection_unless_the_service_wants_it() {
         let (hosts, _) = arrange(ranked.into(), said, here);
         let priorities: Vec<u32> = hosts.iter().map(|host| host.priority).collect();
         assert_eq!(priorities, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_mesh_has_a_say_where_nothing_else_has() {
+    let place = Workload::new(workload("own", "eu/1/a"));
+    let labels = Labels(BTreeMap::new());
+    let failover = LocalityPreference::Failover(LocalityFailover {
+        regions: vec![("eu".into(), "asia".into())],
+        ..LocalityFailover::default()
+    });
+    let unsaid = &LocalityPreference::Unsaid;
+    // The rule's setting, the mesh's, whether the service has preferences, outlier detection, and priorities of hosts
+    // here, in the United States, and in Asia; the service likes the last one best.
+    let cases = [
+        ("the mesh", unsaid, &failover, false, true, [0, 2, 1]),
+        ("without outliers", unsaid, &failover, false, false, [0; 3]),
+        (
+            "off",
+            unsaid,
+            &LocalityPreference::Ignored,
+            false,
+            true,
+            [0; 3],
+        ),
+        (
+            "the service first",
+            unsaid,
+            &failover,
+            true,
+            true,
+            [2, 1, 0],
+        ),
+        (
+            "the rule first",
+            &LocalityPreference::Ignored,
+            &failover,
+            false,
+            true,
+            [0; 3],
+        ),
+        ("nobody", unsaid, unsaid, false, true, [0, 1, 1]),
+    ];
+    for (name, preference, mesh, service, outlier, expected) in cases {
+        let ranked = [("eu/1/a", 1), ("us/1/a", 2), ("asia/1/a", 3)]
+            .map(|(at, rank)| (rank, host(workload(at, at), at, 1)));
+        let said = Said {
+            preference,
+            mesh,
+            service,
+            outlier,
+        };
+        let here = Here {
+            place: &place,
+            labels: &labels,
+        };
+        let (hosts, _) = arrange(ranked.into(), said, here);
+        let of = |key: &str| {
+            let mut hosts = hosts.iter();
+            hosts.find(|host| &*host.key == key).unwrap().priority
+        };
+        assert_eq!(["eu/1/a", "us/1/a", "asia/1/a"].map(of), expected, "{name}");
     }
 }
 
@@ -260,6 +324,7 @@ fn labels_count_up_to_the_first_that_differs() {
         });
         let said = Said {
             preference: &preference,
+            mesh: &LocalityPreference::Unsaid,
             service: false,
             outlier: true,
         };
@@ -324,6 +389,7 @@ fn shares_are_those_of_the_first_entry_for_the_own_place() {
     for (own, expected) in cases {
         let said = Said {
             preference: &preference,
+            mesh: &LocalityPreference::Unsaid,
             service: true,
             outlier: true,
         };
