@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use mesh_core::identity::SpiffeId;
+
 use crate::connection::Connection;
 use crate::request::Request;
 use crate::semantics::Semantics;
@@ -16,18 +18,17 @@ pub(crate) struct Facts<'a> {
     pub(crate) request: Option<&'a Request<'a>>,
     pub(crate) semantics: Semantics,
     principal: Principal,
+    /// Where a short principal is. It is written in place: to move it costs more than to make it.
+    short: [u8; INLINE],
     /// In lower case, which it most often is already.
     host: Cow<'a, str>,
 }
 
-/// An identity without `spiffe://`.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives on the stack for one decision"
-)]
+/// An identity without `spiffe://`, if there is one.
 enum Principal {
     None,
-    Short([u8; INLINE], usize),
+    /// As many bytes of what is beside it.
+    Short(usize),
     Long(Vec<u8>),
 }
 
@@ -37,13 +38,18 @@ impl<'a> Facts<'a> {
         request: Option<&'a Request<'a>>,
         semantics: Semantics,
     ) -> Self {
-        Self {
+        let mut facts = Self {
             connection,
             request,
             semantics,
-            principal: Principal::of(connection),
+            principal: Principal::None,
+            short: [0; INLINE],
             host: request.map_or(Cow::Borrowed(""), |request| lower(request.host)),
+        };
+        if let Some(identity) = connection.identity {
+            facts.principal = Principal::write(identity, &mut facts.short);
         }
+        facts
     }
 
     pub(crate) fn ip(&self, remote: bool) -> Option<IpAddr> {
@@ -58,7 +64,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn principal(&self) -> Option<&[u8]> {
         match &self.principal {
             Principal::None => None,
-            Principal::Short(bytes, length) => bytes.get(..*length),
+            Principal::Short(length) => self.short.get(..*length),
             Principal::Long(bytes) => Some(bytes),
         }
     }
@@ -100,14 +106,10 @@ impl<'a> Facts<'a> {
 }
 
 impl Principal {
-    fn of(connection: &Connection<'_>) -> Self {
-        let Some(id) = connection.identity else {
-            return Self::None;
-        };
+    fn write(id: &SpiffeId, short: &mut [u8; INLINE]) -> Self {
         let (namespace, account) = (id.namespace(), id.service_account());
         let domain = id.trust_domain().as_str();
         let parts = [domain, "/ns/", namespace, "/sa/", account];
-        let mut short = [0; INLINE];
         let mut length = 0;
         for part in parts {
             let end = length + part.len();
@@ -117,7 +119,7 @@ impl Principal {
             free.copy_from_slice(part.as_bytes());
             length = end;
         }
-        Self::Short(short, length)
+        Self::Short(length)
     }
 }
 

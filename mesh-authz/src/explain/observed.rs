@@ -89,9 +89,10 @@ pub(super) fn expected(field: &Field<'_>) -> String {
         ),
         Some(Values::Ranges(ranges)) => list(ranges.iter()),
         Some(Values::Ports(ports)) => list(ports.iter()),
-        Some(Values::Paths(texts, templates)) => {
+        Some(Values::Paths(texts)) => {
+            let templates = texts.templates().map(lossy);
             let texts = texts.to_spec().into_iter().map(|text| text.to_string());
-            list(texts.chain(templates.iter().map(lossy)))
+            list(texts.chain(templates))
         }
         Some(Values::RequestPrincipals(principals)) => {
             list(principals.iter().map(|(issuer, subject)| {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use mesh_core::name::Name;
 
 use super::rules::Lookup;
-use super::scope::{Kind, ScopeIndex};
+use super::scope::{Kind, Kinds, ScopeIndex};
 use super::slots::RuleId;
 use super::snapshot::PolicyIndex;
 use crate::decision::RuleRef;
@@ -18,6 +18,8 @@ use crate::truth::Truth;
 pub(super) struct Applying<'i> {
     pub(super) index: &'i PolicyIndex,
     scopes: [Option<&'i ScopeIndex>; Applying::SCOPES],
+    /// What there is in the scopes.
+    kinds: Kinds,
     named: &'i [Name],
 }
 
@@ -66,9 +68,12 @@ impl<'i> Applying<'i> {
             Some(namespace) => [Some(&index.global), index.namespace(namespace)],
             None => [None, None],
         };
+        let of = |scope: Option<&ScopeIndex>| scope.map_or(Kinds::default(), |scope| scope.kinds);
+        let [global, namespace] = scopes;
         Self {
             index,
             scopes,
+            kinds: of(global).with(of(namespace)),
             named: target.named,
         }
     }
@@ -103,13 +108,15 @@ impl<'i> Applying<'i> {
     pub(super) fn has(&self, kind: Kind) -> bool {
         let known = |key: &Name| self.index.known(key);
         let mut named = self.named.iter().filter_map(known);
-        named.any(|known| Kind::of(known.policy) == kind)
-            || self.scopes().any(|scope| scope.rules(kind).is_some())
+        named.any(|known| Kind::of(known.policy) == kind) || self.kinds.has(kind)
     }
 
     /// What the policies of a kind say, looking no further than at the first rule that matches.
     pub(super) fn ask(&self, kind: Kind, facts: &Facts<'_>) -> Said {
         let mut said = Said::default();
+        if self.named.is_empty() && !self.kinds.has(kind) {
+            return said;
+        }
         for key in self.named {
             let Some(known) = self.index.known(key) else {
                 continue;

@@ -30,6 +30,12 @@ struct Page<V> {
 #[derive(Clone)]
 enum Pages<V> {
     One(Page<V>),
+    Cut(Chunks<V>),
+}
+
+/// Pages of a larger table.
+#[derive(Clone)]
+enum Chunks<V> {
     /// Up to as many as a chunk has.
     Few(Arc<[Page<V>]>),
     Many(Arc<[Arc<[Page<V>]>]>),
@@ -38,7 +44,7 @@ enum Pages<V> {
 /// A table from hashes to values; there may be several under one hash.
 #[derive(Clone)]
 pub(super) struct Table<V> {
-    len: usize,
+    len: u32,
     /// There are two to this power of pages.
     bits: u32,
     pages: Pages<V>,
@@ -66,7 +72,7 @@ impl<V> Default for Table<V> {
 impl<V: Copy + Ord> Table<V> {
     /// The number of pairs.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// The values under a hash, in order.
@@ -74,8 +80,8 @@ impl<V: Copy + Ord> Table<V> {
         let (chunk, page) = self.place(tag);
         let page = match &self.pages {
             Pages::One(page) => Some(page),
-            Pages::Few(pages) => pages.get(page),
-            Pages::Many(chunks) => chunks.get(chunk).and_then(|chunk| chunk.get(page)),
+            Pages::Cut(Chunks::Few(pages)) => pages.get(page),
+            Pages::Cut(Chunks::Many(all)) => all.get(chunk).and_then(|chunk| chunk.get(page)),
         };
         page.map_or(&[], |page| page.get(tag, self.bits))
     }
@@ -84,8 +90,8 @@ impl<V: Copy + Ord> Table<V> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, V)> {
         let (few, many) = match &self.pages {
             Pages::One(page) => (std::slice::from_ref(page), &[][..]),
-            Pages::Few(pages) => (&**pages, &[][..]),
-            Pages::Many(chunks) => (&[][..], &**chunks),
+            Pages::Cut(Chunks::Few(pages)) => (&**pages, &[][..]),
+            Pages::Cut(Chunks::Many(chunks)) => (&[][..], &**chunks),
         };
         let many = many.iter().flat_map(|chunk| chunk.iter());
         few.iter().chain(many).flat_map(Page::iter)
@@ -93,13 +99,13 @@ impl<V: Copy + Ord> Table<V> {
 
     /// Inserts a pair that is not in the table.
     pub(super) fn insert(&mut self, tag: u32, value: V) {
-        if self.bits == 0 && self.len >= ALONE {
+        if self.bits == 0 && self.len() >= ALONE {
             self.cut(LEAST);
-        } else if self.bits > 0 && self.len >= FULL << self.bits {
+        } else if self.bits > 0 && self.len() >= FULL << self.bits {
             self.cut(self.bits + 1);
         }
         self.change(tag, |page| page.insert(tag, value));
-        self.len += 1;
+        self.len = self.len.saturating_add(1);
     }
 
     /// Removes a pair; whether it was there.
@@ -111,7 +117,7 @@ impl<V: Copy + Ord> Table<V> {
         self.len -= 1;
         if self.len == 0 {
             *self = Self::default();
-        } else if self.bits > 0 && self.len < EMPTY << self.bits {
+        } else if self.bits > 0 && self.len() < EMPTY << self.bits {
             let fewer = self.bits - 1;
             self.cut(if fewer < LEAST { 0 } else { fewer });
         }
@@ -132,8 +138,8 @@ impl<V: Copy + Ord> Table<V> {
         let (chunk, page) = self.place(tag);
         let page = match &mut self.pages {
             Pages::One(page) => Some(page),
-            Pages::Few(pages) => Arc::make_mut(pages).get_mut(page),
-            Pages::Many(chunks) => {
+            Pages::Cut(Chunks::Few(pages)) => Arc::make_mut(pages).get_mut(page),
+            Pages::Cut(Chunks::Many(chunks)) => {
                 let chunk = Arc::make_mut(chunks).get_mut(chunk);
                 chunk.and_then(|chunk| Arc::make_mut(chunk).get_mut(page))
             }
@@ -162,10 +168,11 @@ impl<V: Copy + Ord> Table<V> {
         self.pages = if bits == 0 {
             Pages::One(pages.next().unwrap_or_default())
         } else if bits <= CHUNK {
-            Pages::Few(pages.collect())
+            Pages::Cut(Chunks::Few(pages.collect()))
         } else {
             let pages: Vec<_> = pages.collect();
-            Pages::Many(pages.chunks(1 << CHUNK).map(Arc::from).collect())
+            let chunks = pages.chunks(1 << CHUNK).map(Arc::from);
+            Pages::Cut(Chunks::Many(chunks.collect()))
         };
         self.bits = bits;
     }

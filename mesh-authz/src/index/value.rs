@@ -101,10 +101,10 @@ pub(super) fn each_value<'a>(
             ports.iter().for_each(|port| visit(Value::Port(port)));
             true
         }
-        Some(Values::Paths(texts, templates)) => {
+        Some(Values::Paths(texts)) => {
             each_text(&texts, &mut visit);
             if !exact {
-                for template in templates.iter() {
+                for template in texts.templates() {
                     visit(template_value(text(template)));
                 }
             }
@@ -167,16 +167,7 @@ fn each_text<'a>(texts: &Texts<'a>, mut visit: impl FnMut(Value<'a>)) {
     if texts.presence {
         visit(Value::Presence);
     }
-    texts
-        .exact
-        .iter()
-        .for_each(|text| visit(Value::All(text, &[])));
-    texts
-        .prefixes
-        .iter()
-        .for_each(|text| visit(Value::First(text)));
-    texts
-        .suffixes
-        .iter()
-        .for_each(|text| visit(Value::Last(text)));
+    texts.exact().for_each(|text| visit(Value::All(text, &[])));
+    texts.prefixes().for_each(|text| visit(Value::First(text)));
+    texts.suffixes().for_each(|text| visit(Value::Last(text)));
 }

@@ -49,8 +49,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn number(&mut self) -> Option<u64> {
-        let mut number = 0_u64;
-        let mut shift = 0_u32;
+        let first = self.byte()?;
+        let mut number = u64::from(first & 0x7f);
+        if first & 0x80 == 0 {
+            return Some(number);
+        }
+        let mut shift = 7_u32;
         loop {
             let byte = self.byte()?;
             number |= u64::from(byte & 0x7f).checked_shl(shift)?;

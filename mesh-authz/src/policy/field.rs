@@ -2,7 +2,6 @@
 
 use super::bytes::{Reader, Writer};
 use super::dimension::Dimension;
-use super::list::List;
 use super::values::{Accounts, Ports, Ranges, RequestPrincipals, Texts, text};
 use crate::facts::Facts;
 use crate::spec::{TemplateCharset, template_matches};
@@ -30,8 +29,8 @@ pub(crate) enum Values<'a> {
     Accounts(Accounts<'a>),
     Ranges(Ranges<'a>),
     Ports(Ports<'a>),
-    /// Texts, and texts of templates.
-    Paths(Texts<'a>, List<'a>),
+    /// Texts, and texts of templates behind them.
+    Paths(Texts<'a>),
     RequestPrincipals(RequestPrincipals<'a>),
 }
 
@@ -71,10 +70,7 @@ impl<'a> Field<'a> {
                 Values::Ranges(Ranges::read(&mut reader)?)
             }
             Dimension::ServiceAccount => Values::Accounts(Accounts::read(&mut reader)?),
-            Dimension::Path => {
-                let texts = Texts::read(&mut reader)?;
-                Values::Paths(texts, List::read(&mut reader)?)
-            }
+            Dimension::Path => Values::Paths(Texts::read(&mut reader)?),
             Dimension::RequestPrincipal => {
                 Values::RequestPrincipals(RequestPrincipals::read(&mut reader)?)
             }
@@ -115,7 +111,7 @@ impl<'a> Field<'a> {
                 .account()
                 .is_some_and(|account| accounts.contain(account)),
             Some(Values::Texts(texts)) => self.texts_fit(&texts, facts, wide),
-            Some(Values::Paths(texts, templates)) => paths_fit(&texts, &templates, facts, wide),
+            Some(Values::Paths(texts)) => paths_fit(&texts, facts, wide),
             Some(Values::RequestPrincipals(principals)) => {
                 let claims = facts.request.and_then(|request| request.claims);
                 let parts = claims.and_then(|claims| claims.issuer().zip(claims.subject()));
@@ -165,7 +161,7 @@ impl<'a> Field<'a> {
     }
 }
 
-fn paths_fit(texts: &Texts<'_>, templates: &List<'_>, facts: &Facts<'_>, wide: bool) -> bool {
+fn paths_fit(texts: &Texts<'_>, facts: &Facts<'_>, wide: bool) -> bool {
     let Some(target) = facts.request.and_then(|request| request.target) else {
         return false;
     };
@@ -175,9 +171,10 @@ fn paths_fit(texts: &Texts<'_>, templates: &List<'_>, facts: &Facts<'_>, wide: b
     } else {
         TemplateCharset::Compat
     };
-    let mut templates = templates.iter();
     texts.fit(path.as_bytes(), false)
-        || templates.any(|template| template_matches(text(template), path, charset))
+        || texts
+            .templates()
+            .any(|template| template_matches(text(template), path, charset))
 }
 
 /// Whether a line of a header fits, or one of its elements.

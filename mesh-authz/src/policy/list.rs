@@ -38,13 +38,7 @@ impl<'a> List<'a> {
     pub(super) fn read(reader: &mut Reader<'a>) -> Option<Self> {
         let count = reader.length()?;
         if count > SHORT {
-            let ends = reader.take(count.checked_mul(4)?)?;
-            let values = reader.text()?;
-            return Some(Self {
-                count,
-                ends,
-                values,
-            });
+            return Self::read_long(reader, count);
         }
         let mut rest = *reader;
         for _ in 0..count {
@@ -57,6 +51,29 @@ impl<'a> List<'a> {
             ends: &[],
             values,
         })
+    }
+
+    fn read_long(reader: &mut Reader<'a>, count: usize) -> Option<Self> {
+        Some(Self {
+            count,
+            ends: reader.take(count.checked_mul(4)?)?,
+            values: reader.text()?,
+        })
+    }
+
+    /// The same as [`read`](Self::read) and [`any`](Self::any) at once, so that a short list is gone
+    /// through only once; the reader is behind the list when no value fits.
+    pub(super) fn read_any(
+        reader: &mut Reader<'a>,
+        order: impl Fn(&[u8]) -> Ordering,
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> bool {
+        let count = reader.length().unwrap_or_default();
+        if count <= SHORT {
+            return (0..count).any(|_| reader.text().is_some_and(&fits));
+        }
+        let list = Self::read_long(reader, count);
+        list.is_some_and(|list| list.any(order, fits))
     }
 
     fn is_short(&self) -> bool {
@@ -136,6 +153,11 @@ mod tests {
                 let wanted = wanted.as_bytes();
                 let found = list.any(|value| value.cmp(wanted), |value| value == wanted);
                 assert_eq!(found, at % 2 == 0 && at < count * 2, "{at} of {count}");
+                let mut reader = Reader(&writer.0);
+                let order = |value: &[u8]| value.cmp(wanted);
+                let again = List::read_any(&mut reader, order, |value| value == wanted);
+                assert_eq!(again, found);
+                assert!(again || reader.0 == [7]);
             }
         }
     }

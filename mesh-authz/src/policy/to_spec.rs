@@ -61,9 +61,9 @@ impl Field<'_> {
                     (&mut spec.destination_ports, &mut spec.not_destination_ports);
                 *pick(self.excludes, wanted, excluded) = ports.iter().collect();
             }
-            Some(Values::Paths(texts, templates)) => {
+            Some(Values::Paths(texts)) => {
+                let templates = texts.templates();
                 let texts = texts.to_spec().into_iter().map(PathMatch::Text);
-                let templates = templates.iter();
                 let templates = templates.filter_map(|t| PathTemplate::parse(text(t)).ok());
                 let all = texts.chain(templates.map(PathMatch::Template)).collect();
                 *pick(self.excludes, &mut spec.paths, &mut spec.not_paths) = all;

@@ -14,12 +14,10 @@ pub(crate) struct Texts<'a> {
     pub(crate) presence: bool,
     /// Whether a value has a `*` inside.
     pub(crate) stars: bool,
-    /// In order; no prefix begins one.
-    pub(crate) exact: List<'a>,
-    /// In order; none begins another.
-    pub(crate) prefixes: List<'a>,
-    /// In order when read backwards; none ends another.
-    pub(crate) suffixes: List<'a>,
+    /// Lists of exact texts, in order, no prefix begins one; of prefixes, in order, none begins
+    /// another; of suffixes, in order when read backwards, none ends another. Of paths there are
+    /// templates behind them.
+    lists: Reader<'a>,
 }
 
 impl<'a> Texts<'a> {
@@ -61,10 +59,32 @@ impl<'a> Texts<'a> {
         Some(Self {
             presence: flags & 1 != 0,
             stars: flags & 2 != 0,
-            exact: List::read(reader)?,
-            prefixes: List::read(reader)?,
-            suffixes: List::read(reader)?,
+            lists: *reader,
         })
+    }
+
+    pub(crate) fn exact(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.list(0)
+    }
+
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.list(1)
+    }
+
+    pub(crate) fn suffixes(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.list(2)
+    }
+
+    /// What stands behind texts of paths.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.list(3)
+    }
+
+    fn list(&self, number: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut reader = self.lists;
+        let mut lists = std::iter::from_fn(move || List::read(&mut reader));
+        let list = lists.nth(number);
+        list.into_iter().flat_map(|list| list.iter())
     }
 
     /// Whether one fits; an empty text is present only where `empty` says so.
@@ -74,11 +94,11 @@ impl<'a> Texts<'a> {
         }
         // Of prefixes, only the last that is not behind the text can begin it: whatever lies
         // between a prefix and the text begins with that prefix, and such are left out.
-        self.exact.any(|one| one.cmp(text), |one| one == text)
-            || self
-                .prefixes
-                .any(|one| one.cmp(text), |one| text.starts_with(one))
-            || self.suffixes.any(
+        let mut lists = self.lists;
+        List::read_any(&mut lists, |one| one.cmp(text), |one| one == text)
+            || List::read_any(&mut lists, |one| one.cmp(text), |one| text.starts_with(one))
+            || List::read_any(
+                &mut lists,
                 |one| one.iter().rev().cmp(text.iter().rev()),
                 |one| text.ends_with(one),
             )
@@ -88,16 +108,16 @@ impl<'a> Texts<'a> {
     pub(super) fn fit_with_wildcards(&self, text: &[u8]) -> bool {
         let fits = |ends| move |one: &[u8]| pieces_fit(one, text, ends);
         self.stars
-            && (self.exact.iter().any(fits((true, true)))
-                || self.prefixes.iter().any(fits((true, false)))
-                || self.suffixes.iter().any(fits((false, true))))
+            && (self.exact().any(fits((true, true)))
+                || self.prefixes().any(fits((true, false)))
+                || self.suffixes().any(fits((false, true))))
     }
 
     pub(crate) fn to_spec(self) -> Vec<StringMatch> {
         let presence = self.presence.then_some(StringMatch::Presence);
-        let exact = self.exact.iter().map(|t| StringMatch::Exact(name(t)));
-        let prefixes = self.prefixes.iter().map(|t| StringMatch::Prefix(name(t)));
-        let suffixes = self.suffixes.iter().map(|t| StringMatch::Suffix(name(t)));
+        let exact = self.exact().map(|t| StringMatch::Exact(name(t)));
+        let prefixes = self.prefixes().map(|t| StringMatch::Prefix(name(t)));
+        let suffixes = self.suffixes().map(|t| StringMatch::Suffix(name(t)));
         let all = presence.into_iter().chain(exact);
         all.chain(prefixes).chain(suffixes).collect()
     }
