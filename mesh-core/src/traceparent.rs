@@ -143,10 +143,9 @@ impl fmt::Display for TraceParent {
 
 fn hex(bytes: &[u8], to: &mut [u8]) {
     let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
-    for (byte, pair) in bytes.iter().zip(to.chunks_exact_mut(2)) {
-        if let [high, low] = pair {
-            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
-        }
+    let (pairs, _) = to.as_chunks_mut();
+    for (byte, pair) in bytes.iter().zip(pairs) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
 }
 
@@ -168,30 +167,35 @@ fn read(value: &[u8]) -> Option<TraceParent> {
     })
 }
 
-/// Exactly `N` bytes from lower-case hexadecimal digits.
 /// As many bytes, and what comes after the dash behind them.
 fn part<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8])> {
     let (part, rest) = text.split_first_chunk()?;
     Some((part, rest.strip_prefix(b"-")?))
 }
 
+/// Exactly `N` bytes from lower-case hexadecimal digits.
 fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != N.checked_mul(2)? {
+    let (pairs, rest) = text.as_chunks();
+    if pairs.len() != N || !rest.is_empty() {
         return None;
     }
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    let mut bytes = [0; N];
+    // All of them, whatever the first ones are: several at a time.
+    let mut all = 0;
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, low) = (nibble(*high), nibble(*low));
+        all |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    Some(bytes)
+    (all < 16).then_some(bytes)
 }
 
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// What a digit stands for; for all else more than 15.
+const fn nibble(digit: u8) -> u8 {
+    match (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a')) {
+        (number @ 0..=9, _) => number,
+        (_, letter @ 0..=5) => letter + 10,
+        _ => u8::MAX,
     }
 }
 

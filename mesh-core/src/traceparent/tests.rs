@@ -66,6 +66,19 @@ fn malformed_values_are_refused() {
 }
 
 #[test]
+fn no_byte_but_a_lower_case_digit_stands_for_one() {
+    for place in (0..LENGTH).filter(|place| ![2, 35, 52].contains(place)) {
+        for byte in 0..=u8::MAX {
+            let mut value = CAPTURED.as_bytes().to_vec();
+            value[place] = byte;
+            let digit = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+            let accepted = TraceParent::parse(&value).is_ok();
+            assert_eq!(accepted, digit, "{byte:#x} at {place}");
+        }
+    }
+}
+
+#[test]
 fn later_versions_are_read_as_far_as_known() {
     let later = CAPTURED.replacen("00-", "cc-", 1).replace("af-00", "af-ff");
     for value in [later.clone(), format!("{later}-what the future brings")] {

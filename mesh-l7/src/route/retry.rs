@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use mesh_core::limits::Backoff;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 
 /// When and how often a request is tried again.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,15 +196,12 @@ impl RetryPolicy {
             || holds(On::GATEWAY_ERROR, (502..=504).contains(&code))
             || holds(On::RETRIABLE_4XX, code == 409)
             || holds(On::STATUSES, self.statuses.contains(&status))
-            || holds(
-                On::RATE_LIMITED,
-                headers.contains_key("x-envoy-ratelimited"),
-            )
+            || (self.on.contains(On::RATE_LIMITED) && headers.contains_key(RATE_LIMITED))
             || self.retries_grpc(headers)
     }
 
     fn retries_grpc(&self, headers: &HeaderMap) -> bool {
-        let status = headers.get("grpc-status").map(http::HeaderValue::as_bytes);
+        let status = headers.get(GRPC_STATUS).map(http::HeaderValue::as_bytes);
         let on = match status {
             Some(b"1") => RetryOn::CANCELLED,
             Some(b"4") => RetryOn::DEADLINE_EXCEEDED,

@@ -34,6 +34,7 @@ use crate::upstream::Upstream;
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// One request and its attempts.
 pub(super) struct Exchange<'r, E, A> {
@@ -323,7 +324,7 @@ fn answered_elsewhere(answer: &Result<Response<Body>, Failure>) -> bool {
 
 /// What a response says of its host. A response of gRPC that is headers alone says it by `grpc-status`.
 fn event(response: &Response<Body>) -> Event {
-    let grpc = response.headers().get("grpc-status");
+    let grpc = response.headers().get(GRPC_STATUS);
     let grpc = grpc.and_then(|value| value.to_str().ok()?.parse().ok());
     let status = grpc.map_or(response.status(), reply::http_status);
     Event::of_status(status.as_u16())

@@ -167,7 +167,10 @@ impl TraceSettings {
 
 impl Received {
     fn from(headers: &HeaderMap) -> Self {
-        let (single, multi) = (B3::single(headers), B3::multi(headers));
+        let (single, multi) = match B3::is_in(headers) {
+            true => (B3::single(headers), B3::multi(headers)),
+            false => (None, None),
+        };
         let formats = TraceFormats {
             w3c: headers.contains_key(TRACEPARENT),
             b3: single.is_some(),

@@ -97,6 +97,12 @@ impl B3 {
         })
     }
 
+    /// Whether one of the headers of B3 is there. One look at all names takes less than looking each of them up.
+    pub(super) fn is_in(headers: &HeaderMap) -> bool {
+        let mut names = headers.keys().map(HeaderName::as_str);
+        names.any(|name| name == "b3" || name.starts_with("x-b3-"))
+    }
+
     /// What `b3` says; `None` when it is not there.
     pub(super) fn single(headers: &HeaderMap) -> Option<Result<Self, InvalidB3>> {
         let value = headers.get(B3_SINGLE)?;
