@@ -8,6 +8,7 @@
 use super::keys::Keys;
 use super::pivots::{Pivots, Place};
 use super::probe::Part;
+use super::probes::NAMED_AT_ONCE;
 use crate::policy::{Clause, Dimension, Field, Match, Rule};
 
 /// The most rules that may be found under one value of the most selective kind; of another kind, as
@@ -54,7 +55,9 @@ fn choose_of<'a, 'p>(
         sum = sum.saturating_add(cost);
         choices.push(choice);
     }
-    Some((sum, choices))
+    // Places were looked for before any of them is taken.
+    let named = choices.iter().filter(|(f, _)| f.dimension.is_named());
+    (named.count() <= NAMED_AT_ONCE).then_some((sum, choices))
 }
 
 fn cheapest<'a, 'p>(

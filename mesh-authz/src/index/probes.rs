@@ -20,6 +20,9 @@ use short::Short;
 const LENGTHS: usize = 24;
 /// The most probes: values of further names of headers and claims are not looked up.
 const MOST: usize = 256;
+/// So many fields with names may be added one after the other once each has a [place](Probes::place): there
+/// are numbers for all of them.
+pub(super) const NAMED_AT_ONCE: usize = packed::NAMES - MOST;
 
 /// The probes that find something, in order.
 #[derive(Clone, Default)]

@@ -5,6 +5,8 @@ use crate::policy::Dimension;
 
 /// Bits of the number of a name, and one number more than there are names.
 const NAME: u32 = 9;
+/// The most names.
+pub(super) const NAMES: usize = (1 << NAME) - 1;
 /// Bits of the kind of a part and of its length.
 const PART: u32 = 19;
 const LENGTH: u32 = 16;
