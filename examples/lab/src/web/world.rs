@@ -288,7 +288,7 @@ mod tests {
             network: [127, 100, 7],
             hbone: 15008,
             application: [1, 2],
-            directory: "/tmp/with a space".into(),
+            directory: "/a directory/with spaces".into(),
         };
         let told: World = world.to_string().parse().unwrap();
         assert_eq!(told.to_string(), world.to_string());
