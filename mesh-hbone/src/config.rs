@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::http2::Local;
+
 /// Settings of an HBONE connection, client or server side.
 ///
 /// # Memory
@@ -47,16 +49,6 @@ pub enum ConfigError {
         max: u64,
     },
 }
-
-/// The largest window of RFC 9113 §6.9.1, which is also what every connection's window is set to.
-pub(crate) const MAX_WINDOW: u32 = (1 << 31) - 1;
-
-/// Bytes of accounting for DATA frames below 256 bytes that wait unread, before the connection is
-/// closed as abusive; reading or copying a tunnel restores it.
-pub(crate) const SMALL_FRAME_BUDGET: usize = 16 * 1024 * 1024;
-
-/// Bytes that may wait for the connection in one stream's send queue.
-pub(crate) const SEND_BUFFER: usize = 256 * 1024;
 
 impl Http2Config {
     /// Settings to start from; see the setters for the defaults.
@@ -105,6 +97,18 @@ impl Http2Config {
     #[must_use]
     pub fn keepalive_timeout(&self) -> Duration {
         self.keepalive_timeout
+    }
+}
+
+impl Http2Config {
+    /// For one end of a connection; `streams` is what a server allows.
+    pub(crate) fn local(&self, streams: Option<u32>) -> Local {
+        Local {
+            window: self.stream_window,
+            frame_size: self.frame_size,
+            header_list: self.max_header_list_size,
+            streams,
+        }
     }
 }
 
@@ -259,6 +263,6 @@ mod tests {
     #[test]
     fn the_connection_window_has_room_for_all_streams() {
         // The invariant behind "a stalled reader never stops its neighbours".
-        assert!(256 * 8 * 1024 * 1024 - 1 <= u64::from(MAX_WINDOW));
+        assert!(256 * 8 * 1024 * 1024 - 1 <= (1u64 << 31) - 1);
     }
 }

@@ -1,23 +1,18 @@
 //! A tunnel: the byte stream of one CONNECT request.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Bytes, BytesMut};
-use h2::Reason;
+use bytes::Bytes;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::carrier::Carrier;
+use crate::http2::{Handle, Http2Error, Reason};
 use crate::peer::Peer;
-
-/// Frames smaller than this are copied together while they wait, so that a few bytes never keep a
-/// whole read buffer in memory; larger ones are kept as they are.
-const KEEP_WHOLE: usize = 16 * 1024;
 
 /// The byte stream of one CONNECT request, after it was answered with 200.
 ///
@@ -27,17 +22,16 @@ const KEEP_WHOLE: usize = 16 * 1024;
 ///
 /// Flow control: bytes that are read make room for the peer to send more. A tunnel that nobody
 /// reads holds at most the stream window ([`Http2Config::stream_window`]) in memory and never
-/// slows its neighbours on the same connection. One exception: a peer that sends some 65,000 DATA
-/// frames of a few bytes to tunnels that nobody even polls is closed as abusive, all its tunnels
-/// included. [`copy`](crate::copy::copy) polls, and gathers such frames.
+/// slows its neighbours on the same connection, however small the frames are that it came in.
 ///
 /// [`Http2Config::stream_window`]: crate::Http2Config::stream_window
 #[derive(Debug)]
 pub struct Tunnel {
-    send: h2::SendStream<Bytes>,
-    recv: h2::RecvStream,
-    /// `None` as long as everything that arrives is read at once.
-    waiting: Option<Box<Waiting>>,
+    handle: Handle,
+    /// What is left of bytes of which a reader took only some.
+    rest: Bytes,
+    /// Bytes that were dealt with and that the connection does not know of yet.
+    released: u32,
     carrier: Arc<Carrier>,
     headers: Option<Box<HeaderMap>>,
     sent_end: bool,
@@ -46,18 +40,20 @@ pub struct Tunnel {
     _held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
+/// Bytes that are dealt with before the connection is told: far less than any window.
+const RELEASE: u32 = 4 * 1024;
+
 impl Tunnel {
     pub(crate) fn new(
-        send: h2::SendStream<Bytes>,
-        recv: h2::RecvStream,
+        handle: Handle,
         carrier: Arc<Carrier>,
         headers: Option<Box<HeaderMap>>,
         held: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Self {
         Self {
-            send,
-            recv,
-            waiting: None,
+            handle,
+            rest: Bytes::new(),
+            released: 0,
             carrier,
             headers,
             sent_end: false,
@@ -91,52 +87,34 @@ impl Tunnel {
     /// `ConnectionReset` when the peer reset the tunnel; otherwise what befell the connection, such
     /// as a [`ConnectionLost`](crate::ConnectionLost).
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        if let Some(waiting) = &mut self.waiting {
-            if let Some(chunk) = waiting.pop() {
-                return Poll::Ready(Ok(Some(chunk)));
-            }
-            self.waiting = None;
+        if !self.rest.is_empty() {
+            return Poll::Ready(Ok(Some(std::mem::take(&mut self.rest))));
         }
-        self.poll_frame(cx)
-    }
-
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         if self.received_end {
             return Poll::Ready(Ok(None));
         }
-        match ready!(self.recv.poll_data(cx)) {
-            Some(Ok(chunk)) => Poll::Ready(Ok(Some(chunk))),
-            None => {
+        match ready!(self.handle.poll_data(cx)) {
+            Ok(Some(chunk)) => Poll::Ready(Ok(Some(chunk))),
+            // A peer that wants nothing more and closed the stream without an error has said all.
+            Ok(None)
+            | Err(Http2Error::ResetByPeer {
+                reason: Reason::NO_ERROR,
+            }) => {
                 self.received_end = true;
                 Poll::Ready(Ok(None))
             }
-            Some(Err(error)) if error.is_reset() && error.reason() == Some(Reason::NO_ERROR) => {
-                self.received_end = true;
-                Poll::Ready(Ok(None))
-            }
-            Some(Err(error)) => Poll::Ready(Err(self.failure(error))),
+            Err(error) => Poll::Ready(Err(self.failure(error))),
         }
     }
 
     /// Lets the peer send this many bytes more, after as many from [`Tunnel::poll_data`] have been
     /// dealt with.
     pub fn release(&mut self, bytes: usize) {
-        // Fails only when more is released than was received, and then changes nothing.
-        let _ = self.recv.flow_control().release_capacity(bytes);
-    }
-
-    /// Takes over what has arrived while the bytes before it cannot be passed on.
-    ///
-    /// The HTTP/2 library keeps each DATA frame apart, at a cost that is out of proportion for
-    /// small ones. The window bounds the bytes; this bounds the rest.
-    ///
-    /// # Errors
-    /// When the tunnel is reset: who waits for a slow reader of the bytes before has to know.
-    pub(crate) fn poll_gather(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while let Poll::Ready(Some(chunk)) = self.poll_frame(cx)? {
-            self.waiting.get_or_insert_default().push(chunk);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.released = self.released.saturating_add(bytes);
+        if self.released >= RELEASE {
+            self.handle.release(std::mem::take(&mut self.released));
         }
-        Ok(())
     }
 
     /// Sends as much of `chunk` as the peer's window allows, at least a byte, and removes it from
@@ -150,45 +128,18 @@ impl Tunnel {
         cx: &mut Context<'_>,
         chunk: &mut Bytes,
     ) -> Poll<io::Result<usize>> {
-        let capacity = ready!(self.poll_capacity(cx, chunk.len()))?;
-        let now = chunk.split_to(capacity.min(chunk.len()));
-        let sent = now.len();
-        let queued = self.send.send_data(now, false);
-        queued.map_err(|error| self.failure(error))?;
-        Poll::Ready(Ok(sent))
-    }
-
-    /// Waits for room to send. Nothing is ever queued beyond the room there is.
-    fn poll_capacity(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
         if self.sent_end {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if self.send.capacity() == 0 {
-            self.send.reserve_capacity(wanted.max(1));
-        }
-        loop {
-            let capacity = self.send.capacity();
-            if capacity > 0 {
-                return Poll::Ready(Ok(capacity));
-            }
-            match ready!(self.send.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(self.failure(error))),
-                None => {
-                    let lost = self.carrier.lost().map(io::Error::from);
-                    return Poll::Ready(Err(
-                        lost.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())
-                    ));
-                }
-            }
-        }
+        let sent = ready!(self.handle.poll_send(cx, chunk));
+        Poll::Ready(sent.map_err(|error| self.failure(error)))
     }
 
     /// What befell the tunnel: its own reset by the peer, else the end of the connection.
-    fn failure(&self, error: h2::Error) -> io::Error {
-        match self.carrier.lost() {
-            Some(lost) if !(error.is_reset() && error.is_remote()) => lost.into(),
-            _ => into_io(error),
+    fn failure(&self, error: Http2Error) -> io::Error {
+        match (&error, self.carrier.lost()) {
+            (Http2Error::ResetByPeer { .. }, _) | (_, None) => into_io(error),
+            (_, Some(lost)) => lost.into(),
         }
     }
 
@@ -202,8 +153,7 @@ impl Tunnel {
     pub fn poll_end(&mut self) -> io::Result<()> {
         if !self.sent_end {
             self.sent_end = true;
-            let queued = self.send.send_data(Bytes::new(), true);
-            if let Err(error) = queued
+            if let Err(error) = self.handle.end()
                 && !self.was_closed_cleanly()
             {
                 return Err(self.failure(error));
@@ -214,42 +164,28 @@ impl Tunnel {
 
     /// Whether the peer has ended its side and closed the stream without an error.
     fn was_closed_cleanly(&mut self) -> bool {
-        let closed = self
-            .send
-            .poll_reset(&mut Context::from_waker(Waker::noop()));
+        let closed = self.handle.poll_reset(&Context::from_waker(Waker::noop()));
         self.received_end && matches!(closed, Poll::Ready(Ok(Reason::NO_ERROR)))
     }
 
     /// Resets the tunnel: the peer sees an error, as with a TCP reset (RFC 9113 §8.5).
     pub fn reset(&mut self) {
-        self.send.send_reset(Reason::CONNECT_ERROR);
+        self.handle.reset(Reason::CONNECT_ERROR);
     }
 
     /// Waits until the peer resets the tunnel. Needed only after the peer has ended its side, when
     /// reading no longer tells.
     pub(crate) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        match ready!(self.send.poll_reset(cx)) {
+        match ready!(self.handle.poll_reset(cx)) {
             Ok(Reason::NO_ERROR) => Poll::Pending,
-            Ok(reason) => {
-                let error = h2::Error::from(reason);
-                Poll::Ready(io::Error::new(io::ErrorKind::ConnectionReset, error))
-            }
+            Ok(reason) => Poll::Ready(into_io(Http2Error::ResetByPeer { reason })),
             Err(error) => Poll::Ready(self.failure(error)),
         }
     }
 
-    /// Whether the peer has ended its side, though bytes may still wait to be read.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.received_end
-    }
-
     /// Whether the peer has ended its side and everything was read.
     pub(crate) fn received_end(&self) -> bool {
-        self.received_end
-            && self
-                .waiting
-                .as_ref()
-                .is_none_or(|waiting| waiting.is_empty())
+        self.received_end && self.rest.is_empty()
     }
 
     /// Whether this side has ended.
@@ -271,9 +207,7 @@ impl AsyncRead for Tunnel {
             let now = chunk.split_to(chunk.len().min(buf.remaining()));
             buf.put_slice(&now);
             self.release(now.len());
-            if !chunk.is_empty() {
-                self.waiting.get_or_insert_default().put_back(chunk);
-            }
+            self.rest = chunk;
             // An empty frame is no end.
             if !now.is_empty() || buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
@@ -291,11 +225,11 @@ impl AsyncWrite for Tunnel {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let capacity = ready!(self.poll_capacity(cx, buf.len()))?;
-        let (now, _) = buf.split_at(capacity.min(buf.len()));
-        let queued = self.send.send_data(Bytes::copy_from_slice(now), false);
-        queued.map_err(|error| self.failure(error))?;
-        Poll::Ready(Ok(now.len()))
+        if self.sent_end {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let sent = ready!(self.handle.poll_send_copy(cx, buf));
+        Poll::Ready(sent.map_err(|error| self.failure(error)))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -314,61 +248,15 @@ impl crate::io::Socket for Tunnel {
     }
 }
 
-/// Bytes that have arrived and wait for their reader, oldest first.
-#[derive(Debug, Default)]
-struct Waiting {
-    chunks: VecDeque<Bytes>,
-    /// The youngest bytes, gathered from small frames.
-    tail: BytesMut,
-}
-
-impl Waiting {
-    fn push(&mut self, chunk: Bytes) {
-        if chunk.len() < KEEP_WHOLE {
-            self.tail.extend_from_slice(&chunk);
-            return;
-        }
-        self.settle();
-        self.chunks.push_back(chunk);
-    }
-
-    fn settle(&mut self) {
-        if !self.tail.is_empty() {
-            self.chunks
-                .push_back(std::mem::take(&mut self.tail).freeze());
-        }
-    }
-
-    fn put_back(&mut self, chunk: Bytes) {
-        self.chunks.push_front(chunk);
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        if let Some(chunk) = self.chunks.pop_front() {
-            return Some(chunk);
-        }
-        (!self.tail.is_empty()).then(|| std::mem::take(&mut self.tail).freeze())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.tail.is_empty()
-    }
-}
-
 /// An HTTP/2 error as the users of a byte stream know it.
-fn into_io(error: h2::Error) -> io::Error {
-    if error.is_io() {
-        // `is_io` says that there is one.
-        return error
-            .into_io()
-            .unwrap_or_else(|| io::ErrorKind::Other.into());
-    }
-    let kind = match error.reason() {
-        _ if error.is_reset() => io::ErrorKind::ConnectionReset,
-        _ if error.is_go_away() => io::ErrorKind::ConnectionAborted,
-        // Neither a reason nor a cause: the stream is closed, and so nobody reads what is sent.
-        None => io::ErrorKind::BrokenPipe,
-        Some(_) => io::ErrorKind::Other,
+fn into_io(error: Http2Error) -> io::Error {
+    let kind = match &error {
+        Http2Error::Io(source) => source.kind(),
+        Http2Error::ResetByPeer { .. } | Http2Error::Reset { .. } => io::ErrorKind::ConnectionReset,
+        Http2Error::GoingAway { .. } | Http2Error::Broken { .. } => {
+            io::ErrorKind::ConnectionAborted
+        }
+        Http2Error::Closing => io::ErrorKind::BrokenPipe,
     };
     io::Error::new(kind, error)
 }

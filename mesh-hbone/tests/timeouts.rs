@@ -256,18 +256,13 @@ async fn a_client_that_never_sends_its_preface_is_given_up() {
         peer.write_all(&frames::PREFACE[..some]).await.unwrap();
         let start = Instant::now();
         let result = serve_authenticated(&layer, accepted(io), id("client"), Fn_(echo)).await;
-        if some < frames::PREFACE.len() {
-            assert_took(start, HANDSHAKE);
-            let error = result.unwrap_err();
-            assert!(
-                matches!(error, ServerError::HandshakeTimeout { .. }),
-                "{some}: {error}"
-            );
-        } else {
-            // Without SETTINGS it is silent, and the keepalive ends it.
-            let error = result.unwrap_err();
-            assert!(matches!(error, ServerError::Silent { .. }), "{error}");
-        }
+        // SETTINGS belong to the preface (RFC 9113 §3.4).
+        assert_took(start, HANDSHAKE);
+        let error = result.unwrap_err();
+        assert!(
+            matches!(error, ServerError::HandshakeTimeout { .. }),
+            "{some}: {error}"
+        );
     }
 }
 

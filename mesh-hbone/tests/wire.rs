@@ -416,7 +416,7 @@ async fn a_peer_that_reads_nothing_is_not_answered_into_memory() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn small_frames_that_nobody_reads_are_bounded_too() {
+async fn a_million_small_frames_that_nobody_reads_are_within_the_window_and_more_are_not() {
     let unread = |incoming: Incoming| async move {
         if incoming.authority() == "echo:80" {
             return echo(incoming).await;
@@ -424,26 +424,27 @@ async fn small_frames_that_nobody_reads_are_bounded_too() {
         let _held = incoming.accept(HeaderMap::new())?;
         std::future::pending().await
     };
-    let (mut wire, served) = by_hand(unread).await;
+    let (mut wire, _served) = by_hand(unread).await;
     wire.send(&connect(1, "unread:80")).await;
     wire.next_of(frames::HEADERS).await;
     let thousand = frame(frames::DATA, 0, 1, b"x").repeat(1000);
-    // Ten thousand, as of somebody who types, are no reason for anything.
-    for _ in 0..10 {
+    for _ in 0..1000 {
         wire.send(&thousand).await;
     }
+    // The neighbour is not disturbed by a million frames.
     wire.send(&connect(3, "echo:80")).await;
     wire.send(&frame(frames::DATA, 0, 3, b"hello")).await;
     assert_eq!(wire.next_of(frames::DATA).await.payload, b"hello");
-    // A million bytes are within the window, but a million frames are not free.
-    let mut sent = 10;
-    while sent < 1000 && wire.try_send(&thousand).await {
-        sent += 1;
+    let mut late = 1_000_000;
+    // What is beyond the window is an error of that stream (RFC 9113 §6.9.1).
+    while late <= 2 << 20 {
+        wire.send(&thousand).await;
+        late += 1000;
     }
-    assert!(sent < 1000, "a million frames wait for nobody");
+    let reset = wire.next_of(frames::RST_STREAM).await;
     assert_eq!(
-        served.await.unwrap().unwrap_err().outcome(),
-        Outcome::Http2Failure
+        (reset.stream, reset.code()),
+        (1, frames::FLOW_CONTROL_ERROR)
     );
 }
 

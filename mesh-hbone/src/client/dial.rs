@@ -1,12 +1,9 @@
 //! From an endpoint to an HTTP/2 connection with a verified peer.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use h2::client::{Connection, SendRequest};
 use mesh_core::credential::Credential;
 use mesh_core::identity::SpiffeId;
 use mesh_core::outcome::Outcome;
@@ -22,17 +19,14 @@ use super::settings::{ASSUMED_STREAMS, Settings, report_revoked};
 use super::target::Key;
 use crate::boxed::BoxError;
 use crate::carrier::Carrier;
-use crate::config;
+use crate::http2::Connection;
 use crate::peer::Peer;
-use crate::records::{self, Flusher, Records};
 use crate::revocation::Revocations;
 
 /// A new connection, not driven yet.
 pub(super) struct Dialed<IO> {
     pub(super) endpoint: SocketAddr,
-    pub(super) send: SendRequest<Bytes>,
-    pub(super) connection: Connection<Records<IO>, Bytes>,
-    pub(super) flusher: Flusher<IO>,
+    pub(super) connection: Connection<IO>,
     pub(super) carrier: Arc<Carrier>,
     pub(super) credential: Arc<Credential>,
     pub(super) revocations: Option<Revocations>,
@@ -122,37 +116,16 @@ where
         verified: settings.tls.verified(credential, PeerRole::Server),
         renewals,
     });
-    let (records, flusher) = records::split(io, Some(tls.into()));
-    let mut begin = pin!(builder(settings).handshake(records));
-    // The preface goes out with the first flush of the driver.
-    let (send, connection) = poll_fn(|cx| begin.as_mut().poll(cx))
-        .await
-        .map_err(|source| DialError::Http2 { endpoint, source })?;
+    let assumed = settings.max_streams.min(ASSUMED_STREAMS);
+    let assumed = u32::try_from(assumed).unwrap_or(u32::MAX);
+    // The preface goes out with the first turn of the driver.
+    let connection = Connection::client(io, Some(tls.into()), settings.http2.local(None), assumed);
     let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
     Ok(Dialed {
         endpoint,
-        send,
         connection,
-        flusher,
         carrier: Carrier::new(Peer::new(identity, endpoint, local)),
         credential: credential.clone(),
         revocations,
     })
-}
-
-fn builder(settings: &Settings) -> h2::client::Builder {
-    let http2 = &settings.http2;
-    let mut builder = h2::client::Builder::new();
-    builder
-        .enable_push(false)
-        .initial_window_size(http2.stream_window())
-        .initial_connection_window_size(config::MAX_WINDOW)
-        .max_frame_size(http2.frame_size())
-        // Headers of tunnels hardly repeat: a table would only hold the last ones in memory.
-        .header_table_size(0)
-        .max_header_list_size(http2.max_header_list_size())
-        .initial_max_send_streams(settings.max_streams.min(ASSUMED_STREAMS))
-        .max_send_buffer_size(config::SEND_BUFFER)
-        .data_frame_budget(config::SMALL_FRAME_BUDGET);
-    builder
 }

@@ -10,6 +10,7 @@ use mesh_core::outcome::Outcome;
 use mesh_core::tls::{PeerError, TlsError};
 
 use crate::boxed::BoxError;
+use crate::http2::Http2Error;
 
 /// Why a tunnel could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,7 @@ pub enum Error {
         endpoint: SocketAddr,
         /// Why.
         #[source]
-        source: h2::Error,
+        source: Http2Error,
     },
     /// The connection ended with an error. Shared by all whose tunnels it carried.
     #[error("the connection with {endpoint} was lost")]
@@ -60,7 +61,7 @@ pub enum Error {
         endpoint: SocketAddr,
         /// Why.
         #[source]
-        source: Arc<h2::Error>,
+        source: Http2Error,
     },
     /// The peer sent no HTTP/2 frame in time.
     #[error("{endpoint} did not begin HTTP/2 in time")]
@@ -117,11 +118,9 @@ impl Error {
 
 /// Whether TLS failed below HTTP/2: in TLS 1.3 a server may turn a client's certificate away after
 /// the client's side of the handshake is done (RFC 8446 §4.4.2.4).
-fn is_tls(error: &h2::Error) -> bool {
-    // The library keeps no more of an I/O error than its kind; sockets have no errors of this one.
-    error
-        .get_io()
-        .is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
+fn is_tls(error: &Http2Error) -> bool {
+    // Sockets have no errors of this kind.
+    error.io_kind() == Some(io::ErrorKind::InvalidData)
 }
 
 impl From<DialError> for Error {
@@ -185,15 +184,6 @@ pub enum DialError {
         /// The endpoint.
         endpoint: SocketAddr,
     },
-    /// HTTP/2 could not begin.
-    #[error("HTTP/2 with {endpoint} could not begin")]
-    Http2 {
-        /// The endpoint.
-        endpoint: SocketAddr,
-        /// Why.
-        #[source]
-        source: h2::Error,
-    },
     /// The task that dialled was stopped, as its runtime is shutting down.
     #[error("dialling {endpoint} was stopped")]
     Stopped {
@@ -224,7 +214,6 @@ impl DialError {
                 PeerError::find(source).map_or(Outcome::TlsFailure, |error| error.outcome())
             }
             Self::HandshakeTimeout { .. } | Self::NoIdentity { .. } => Outcome::TlsFailure,
-            Self::Http2 { .. } => Outcome::Http2Failure,
         }
     }
 }

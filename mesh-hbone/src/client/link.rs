@@ -7,28 +7,25 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::client::{Connection, SendRequest};
 use mesh_core::credential::Credential;
 use mesh_core::drain::Drain;
-use mesh_core::telemetry::ConnectionPhase;
+use mesh_core::telemetry::{ConnectionPhase, Telemetry};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::dial::Dialed;
 use super::error::Error;
 use super::settings::{Settings, report_revoked};
-use crate::boxed::BoxFuture;
 use crate::carrier::{Carrier, ConnectionLost};
+use crate::gate::Gate;
+use crate::http2::{Connection, Core, Http2Error};
 use crate::keepalive::Keepalive;
-use crate::records::{Flusher, Records};
-use crate::revocation::revoked;
+use crate::revocation::Revoked;
 
 /// Time for the last bytes of a connection that ends.
 const PARTING: Duration = Duration::from_secs(1);
@@ -40,8 +37,7 @@ const DRAINING_IDLE: Duration = Duration::from_millis(100);
 /// One connection, as those see it who open streams on it.
 pub(super) struct Link {
     endpoint: SocketAddr,
-    /// Gone when the connection takes leave: as long as one is there, it does not end by itself.
-    send: Mutex<Option<SendRequest<Bytes>>>,
+    core: Arc<Core>,
     carrier: Arc<Carrier>,
     proof: Proof,
     born: Instant,
@@ -91,7 +87,7 @@ impl Proof {
 enum End {
     Lost(ConnectionLost),
     NoHttp2,
-    Failed(Arc<h2::Error>),
+    Failed(Http2Error),
 }
 
 impl fmt::Debug for Link {
@@ -122,9 +118,9 @@ impl Link {
         self.proof.is_outdated_by(credential)
     }
 
-    /// For one request; `None` when the connection is taking leave.
-    pub(super) fn sender(&self) -> Option<SendRequest<Bytes>> {
-        self.send.lock().clone()
+    /// Where requests are sent.
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     /// Time since its handshake.
@@ -140,11 +136,7 @@ impl Link {
     /// Streams that may be open at once, as the peer says now.
     pub(super) fn limit(&self, configured: usize) -> usize {
         // A peer that allows none for the moment is waited for on the connection.
-        let allowed = self
-            .send
-            .lock()
-            .as_ref()
-            .map_or(0, SendRequest::current_max_send_streams);
+        let allowed = self.core.allowed();
         configured.min(allowed).max(1)
     }
 
@@ -194,11 +186,7 @@ impl Link {
     /// Whether the peer takes no new streams, having said so with a GOAWAY, or the connection has
     /// failed.
     pub(super) fn is_closing(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.sender() {
-            Some(mut sender) => matches!(sender.poll_ready(&mut cx), Poll::Ready(Err(_))),
-            None => true,
-        }
+        self.core.is_closing()
     }
 
     pub(super) fn is_retired(&self) -> bool {
@@ -209,6 +197,10 @@ impl Link {
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         self.changed.notify_one();
+    }
+
+    fn note(&self, end: End) {
+        self.end.lock().get_or_insert(end);
     }
 
     pub(super) fn take_slot(self: &Arc<Self>) -> StreamSlot {
@@ -283,9 +275,7 @@ where
     pub(super) fn drive(self, settings: &Settings, owner: impl Owner) -> Arc<Link> {
         let Self {
             endpoint,
-            send,
-            mut connection,
-            flusher,
+            connection,
             carrier,
             credential,
             revocations,
@@ -293,7 +283,7 @@ where
         let proof = Proof::new(&credential, revocations.is_some());
         let link = Arc::new(Link {
             endpoint,
-            send: Mutex::new(Some(send)),
+            core: connection.core().clone(),
             carrier,
             proof,
             born: Instant::now(),
@@ -305,21 +295,18 @@ where
             end: Mutex::new(None),
             changed: Notify::new(),
         });
-        let telemetry = settings.telemetry.clone();
-        let revoked = revoked(revocations, flusher.clone());
-        let revoked = async move {
-            revoked.await;
-            tracing::info!(peer = %endpoint, "peer certificate revoked, connection ended");
-            report_revoked(&*telemetry, endpoint, ConnectionPhase::Open);
-        };
         let driver = Driver {
             link: link.clone(),
-            revoked: Box::pin(revoked),
-            keepalive: Keepalive::new(&settings.http2, connection.ping_pong()),
             connection,
-            flusher,
-            first_frame: Some(Box::pin(sleep(settings.http2_timeout))),
-            idle: Some(Box::pin(sleep(settings.idle_release))),
+            gate: Gate::default(),
+            slow: Slow {
+                link: link.clone(),
+                telemetry: settings.telemetry.clone(),
+                revoked: Revoked::new(revocations),
+                keepalive: Keepalive::new(&settings.http2),
+                first_frame: Some(Box::pin(sleep(settings.http2_timeout))),
+                idle: Some(Box::pin(sleep(settings.idle_release))),
+            },
             idle_release: settings.idle_release,
         };
         let drain = settings.drain.clone();
@@ -331,7 +318,13 @@ where
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! { () = driver.run(owner, drain) => (), () = forced => () }
+            let (mut forced, mut run) = (pin!(forced), pin!(driver.run(owner, drain)));
+            let mut gate = Gate::default();
+            poll_fn(|cx| match gate.poll(cx, |cx| forced.as_mut().poll(cx)) {
+                Poll::Pending => run.as_mut().poll(cx),
+                ready => ready,
+            })
+            .await;
         });
         link
     }
@@ -339,16 +332,22 @@ where
 
 struct Driver<IO> {
     link: Arc<Link>,
-    connection: Connection<Records<IO>, Bytes>,
-    flusher: Flusher<IO>,
+    connection: Connection<IO>,
+    gate: Gate,
+    slow: Slow,
+    idle_release: Duration,
+}
+
+/// What a connection waits for besides bytes: looked at when it has something to say, not with each message.
+struct Slow {
+    link: Arc<Link>,
+    telemetry: Arc<dyn Telemetry>,
+    revoked: Revoked,
     keepalive: Keepalive,
-    /// Resolves when the peer's certificate is revoked.
-    revoked: BoxFuture<'static, ()>,
-    /// Runs until the peer's first bytes of HTTP/2.
+    /// Runs until the peer's first frame.
     first_frame: Option<Pin<Box<Sleep>>>,
     /// Runs while there are no streams.
     idle: Option<Pin<Box<Sleep>>>,
-    idle_release: Duration,
 }
 
 /// What the driver has to look at.
@@ -375,11 +374,14 @@ where
         loop {
             let turn = {
                 let mut changed = pin!(link.changed.notified());
+                self.gate.open();
                 poll_fn(|cx| {
-                    if !hurried && draining.as_mut().poll(cx).is_ready() {
-                        return Poll::Ready(Turn::Draining);
-                    }
-                    self.poll(cx, changed.as_mut())
+                    self.poll(cx, |cx| {
+                        if !hurried && draining.as_mut().poll(cx).is_ready() {
+                            return Poll::Ready(Turn::Draining);
+                        }
+                        changed.as_mut().poll(cx).map(|()| Turn::Changed)
+                    })
                 })
                 .await
             };
@@ -403,27 +405,21 @@ where
                         break;
                     }
                     // A stream came; its end is a change.
-                    self.idle = None;
+                    self.slow.idle = None;
                 }
             }
         }
         link.retire();
         owner.forget(&link);
-        link.send.lock().take();
-        let Self {
-            connection,
-            flusher,
-            ..
-        } = self;
-        drop(connection);
+        self.connection.end();
         // Whether the last bytes arrive is the peer's affair.
-        let _ = timeout(PARTING, poll_fn(|cx| flusher.poll_close(cx))).await;
+        let _ = timeout(PARTING, poll_fn(|cx| self.connection.poll_close(cx))).await;
     }
 
     /// The time without streams begins, or there are some.
     fn arm(&mut self) {
         let idle = self.link.live() == 0;
-        self.idle = idle.then(|| Box::pin(sleep(self.idle_release)));
+        self.slow.idle = idle.then(|| Box::pin(sleep(self.idle_release)));
     }
 
     /// Without tunnels there may still be bytes of theirs to send. Goes on until they are sent and
@@ -431,45 +427,68 @@ where
     async fn take_leave(&mut self) {
         let link = self.link.clone();
         link.retire();
-        link.send.lock().take();
-        self.idle = None;
-        loop {
-            let mut changed = pin!(link.changed.notified());
-            if let Turn::Ended = poll_fn(|cx| self.poll(cx, changed.as_mut())).await {
-                return;
-            }
-        }
+        link.core.leave();
+        self.slow.idle = None;
+        self.gate.open();
+        while !matches!(
+            poll_fn(|cx| self.poll(cx, |_| Poll::Pending)).await,
+            Turn::Ended
+        ) {}
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, changed: Pin<&mut Notified<'_>>) -> Poll<Turn> {
-        if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        asked: impl FnOnce(&mut Context<'_>) -> Poll<Turn>,
+    ) -> Poll<Turn> {
+        let Self {
+            link,
+            connection,
+            gate,
+            slow,
+            ..
+        } = self;
+        if let Poll::Ready(result) = connection.poll(cx) {
             if let Err(error) = result {
                 tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
-                self.note(End::Failed(Arc::new(error)));
+                link.note(End::Failed(error));
             }
             return Poll::Ready(Turn::Ended);
         }
-        if self.revoked.as_mut().poll(cx).is_ready() {
+        if slow.first_frame.is_some() && connection.is_settled() {
+            slow.first_frame = None;
+            // The first frame of a server is its SETTINGS (RFC 9113 §3.4).
+            link.settle();
+        }
+        // What this asks of the connection, such as a PING, is sent in its next turn: it calls this task.
+        gate.poll(cx, |cx| match slow.poll(cx, connection) {
+            Poll::Pending => asked(cx),
+            turn => turn,
+        })
+    }
+}
+
+impl Slow {
+    fn poll<IO>(&mut self, cx: &mut Context<'_>, connection: &Connection<IO>) -> Poll<Turn> {
+        if self
+            .revoked
+            .poll(cx, connection.peer_certificates())
+            .is_ready()
+        {
+            let endpoint = self.link.endpoint;
+            tracing::info!(peer = %endpoint, "peer certificate revoked, connection ended");
+            report_revoked(&*self.telemetry, endpoint, ConnectionPhase::Open);
             return Poll::Ready(self.lose(ConnectionLost::Revoked));
         }
-        let received = self.flusher.received();
-        if self.keepalive.poll(cx, received).is_ready() {
+        let heard = connection.heard();
+        if self.keepalive.poll(cx, heard, connection.core()).is_ready() {
             return Poll::Ready(self.lose(ConnectionLost::Silent));
         }
-        if let Some(first_frame) = &mut self.first_frame {
-            if self.flusher.has_delivered() {
-                self.first_frame = None;
-                // The first frame of a server is its SETTINGS (RFC 9113 §3.4).
-                self.link.settle();
-            } else if first_frame.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(self.give_up(End::NoHttp2));
-            }
-        }
-        if let Poll::Ready(Err(_)) = self.flusher.poll_flush(cx) {
+        if let Some(first_frame) = &mut self.first_frame
+            && first_frame.as_mut().poll(cx).is_ready()
+        {
+            self.link.note(End::NoHttp2);
             return Poll::Ready(Turn::Ended);
-        }
-        if changed.poll(cx).is_ready() {
-            return Poll::Ready(Turn::Changed);
         }
         match &mut self.idle {
             Some(idle) => idle.as_mut().poll(cx).map(|()| Turn::IdleElapsed),
@@ -477,18 +496,10 @@ where
         }
     }
 
-    /// Tunnels see their end when the connection is dropped; they are to know why.
+    /// Tunnels see their end when the connection ends; they are to know why.
     fn lose(&self, lost: ConnectionLost) -> Turn {
         self.link.carrier.lose(lost);
-        self.give_up(End::Lost(lost))
-    }
-
-    fn give_up(&self, end: End) -> Turn {
-        self.note(end);
+        self.link.note(End::Lost(lost));
         Turn::Ended
-    }
-
-    fn note(&self, end: End) {
-        self.link.end.lock().get_or_insert(end);
     }
 }

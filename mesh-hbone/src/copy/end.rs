@@ -147,11 +147,8 @@ impl End for Tunnel {
     }
 
     fn while_blocked(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.poll_gather(cx)?;
-        // After its end, reading no longer tells of a reset.
-        if self.has_ended()
-            && let Poll::Ready(error) = Tunnel::poll_reset(self, cx)
-        {
+        // Nobody reads meanwhile, so nothing else tells of a reset.
+        if let Poll::Ready(error) = Tunnel::poll_reset(self, cx) {
             return Err(error);
         }
         Ok(())

@@ -7,6 +7,8 @@ use mesh_core::credential::CertificateError;
 use mesh_core::outcome::Outcome;
 use mesh_core::tls::{PeerError, TlsError};
 
+use crate::http2::Http2Error;
+
 /// Why an HBONE connection ended, on the server's side, other than by anyone's wish.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,7 +65,7 @@ pub enum Error {
         peer: SocketAddr,
         /// Why.
         #[source]
-        source: h2::Error,
+        source: Http2Error,
     },
     /// The socket failed.
     #[error("the connection with {peer} failed")]
@@ -97,7 +99,7 @@ pub enum Error {
     Gone {
         /// What it looked like.
         #[source]
-        source: h2::Error,
+        source: Http2Error,
     },
 }
 

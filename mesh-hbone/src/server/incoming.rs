@@ -4,14 +4,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use h2::server::SendResponse;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tower_service::Service;
 
 use super::error::Error;
 use crate::boxed::{BoxError, BoxFuture};
 use crate::carrier::{Carrier, ConnectionLost};
+use crate::http2::{Handle, Http2Error, Reason, Request};
 use crate::peer::Peer;
 use crate::tunnel::Tunnel;
 
@@ -27,7 +26,7 @@ pub struct Incoming {
     headers: HeaderMap,
     carrier: Arc<Carrier>,
     /// Present until answered.
-    pending: Option<(SendResponse<Bytes>, h2::RecvStream)>,
+    pending: Option<Handle>,
 }
 
 /// Why a CONNECT request is refused: the statuses that node proxies use.
@@ -55,21 +54,12 @@ impl Refusal {
 }
 
 impl Incoming {
-    pub(super) fn new(
-        request: http::Request<h2::RecvStream>,
-        respond: SendResponse<Bytes>,
-        carrier: Arc<Carrier>,
-    ) -> Self {
-        let (head, body) = request.into_parts();
+    pub(super) fn new(request: Request, handle: Handle, carrier: Arc<Carrier>) -> Self {
         Self {
-            authority: head
-                .uri
-                .authority()
-                .map_or("", |authority| authority.as_str())
-                .into(),
-            headers: head.headers,
+            authority: request.authority,
+            headers: request.headers,
             carrier,
-            pending: Some((respond, body)),
+            pending: Some(handle),
         }
     }
 
@@ -102,16 +92,13 @@ impl Incoming {
     /// [`Error::Gone`] when the peer has reset the request or gone meanwhile.
     pub fn accept(mut self, headers: HeaderMap) -> Result<Tunnel, Error> {
         // Present until answered, and answering takes `self`.
-        let Some((mut respond, body)) = self.pending.take() else {
-            return Err(Error::Gone {
-                source: h2::Reason::CANCEL.into(),
-            });
+        let Some(mut handle) = self.pending.take() else {
+            let source = Http2Error::Closing;
+            return Err(Error::Gone { source });
         };
-        let mut response = Response::new(());
-        *response.headers_mut() = headers;
-        let send = respond.send_response(response, false);
-        let send = send.map_err(|source| Error::Gone { source })?;
-        Ok(Tunnel::new(send, body, self.carrier.clone(), None, None))
+        let answered = handle.respond(StatusCode::OK, &headers, false);
+        answered.map_err(|source| Error::Gone { source })?;
+        Ok(Tunnel::new(handle, self.carrier.clone(), None, None))
     }
 
     /// Answers with the status of the refusal.
@@ -122,8 +109,8 @@ impl Incoming {
     /// Resets the stream in a way that tells the peer that nothing was done (RFC 9113 §8.7): it may
     /// ask again.
     pub(super) fn turn_away(mut self) {
-        if let Some((mut respond, _)) = self.pending.take() {
-            respond.send_reset(h2::Reason::REFUSED_STREAM);
+        if let Some(mut handle) = self.pending.take() {
+            handle.reset(Reason::REFUSED_STREAM);
         }
     }
 
@@ -137,17 +124,15 @@ impl Incoming {
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.pending {
-            Some((respond, _)) => respond.poll_reset(cx).map(drop),
+            Some(handle) => handle.poll_reset(cx).map(drop),
             None => Poll::Ready(()),
         }
     }
 
     fn answer(&mut self, status: StatusCode) {
-        if let Some((mut respond, _)) = self.pending.take() {
-            let mut response = Response::new(());
-            *response.status_mut() = status;
+        if let Some(mut handle) = self.pending.take() {
             // Fails only when the peer has gone.
-            let _ = respond.send_response(response, true);
+            let _ = handle.respond(status, &HeaderMap::new(), true);
         }
     }
 }

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::server::{Connection, SendResponse};
 use http::Method;
 use mesh_core::credential::Credential;
 use mesh_core::drain::Drain;
@@ -27,10 +25,10 @@ use super::incoming::{Incoming, Refusal};
 use super::settings::Shared;
 use crate::boxed::BoxError;
 use crate::carrier::{Carrier, ConnectionLost};
-use crate::config::{self, Http2Config};
+use crate::gate::Gate;
+use crate::http2::{Connection, Handle, Http2Error, Reason, Request};
 use crate::keepalive::Keepalive;
-use crate::records::{self, Flusher, Records};
-use crate::revocation::revoked;
+use crate::revocation::Revoked;
 
 /// Requests that one connection may have handlers for, in multiples of its concurrent streams. A
 /// stream that its peer resets is not counted by HTTP/2 any more, but its handler may still run.
@@ -61,7 +59,8 @@ where
         revocations,
     } = ready;
     let addr = carrier.peer().addr();
-    let (records, flusher) = records::split(io, tls);
+    let streams = shared.http2.max_concurrent_streams();
+    let mut connection = Connection::server(io, tls, shared.http2.local(Some(streams)));
     let forced = async {
         match &shared.drain {
             Some(drain) => drain.forced().await,
@@ -69,14 +68,21 @@ where
         }
     };
     let mut forced = pin!(forced);
-    let preface = handshake(records, &flusher, &shared.http2);
-    let connection = tokio::select! {
+    let begun = tokio::select! {
         biased;
         () = forced.as_mut() => return Err(Error::Drained { peer: addr }),
-        preface = timeout(shared.handshake_timeout, preface) => preface
-            .map_err(|_| Error::HandshakeTimeout { peer: addr })?
-            .map_err(|source| Error::Http2 { peer: addr, source })?,
+        begun = timeout(shared.handshake_timeout, begin(&mut connection)) => begun,
     };
+    match begun {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => return Ok(()),
+        Ok(Err(source)) => {
+            let last = poll_fn(|cx| connection.poll_last(cx));
+            let _ = timeout(PARTING, last).await;
+            return Err(Error::Http2 { peer: addr, source });
+        }
+        Err(_) => return Err(Error::HandshakeTimeout { peer: addr }),
+    }
     let draining = async {
         match &shared.drain {
             Some(drain) => drain.draining().await,
@@ -87,34 +93,49 @@ where
         tokio::select! { () = renewed(renewals, generation) => (), () = draining => () }
     };
     let mut retire = pin!(retire);
-    let mut revoked = pin!(revoked(revocations, flusher.clone()));
+    let mut revoked = Revoked::new(revocations);
+    let mut keepalive = Keepalive::new(&shared.http2);
     let mut driver = Driver {
-        keepalive: Keepalive::new(&shared.http2, None),
         connection,
-        flusher,
         service,
         carrier,
         shared,
         retiring: false,
         handlers: Arc::default(),
     };
-    driver.keepalive = Keepalive::new(&shared.http2, driver.connection.ping_pong());
+    // What is rarely ready is looked at when it has something to say, not with each message.
+    let mut gate = Gate::default();
     let result = poll_fn(|cx| {
-        if forced.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(Error::Drained { peer: addr }));
+        let end = gate.poll(cx, |cx| {
+            if forced.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Error::Drained { peer: addr });
+            }
+            if !driver.retiring && retire.as_mut().poll(cx).is_ready() {
+                driver.retire();
+            }
+            if revoked
+                .poll(cx, driver.connection.peer_certificates())
+                .is_ready()
+            {
+                tracing::info!(peer = %addr, "peer certificate revoked, connection ended");
+                driver.give_up(ConnectionLost::Revoked, Reason::INADEQUATE_SECURITY);
+                return Poll::Ready(Error::Revoked { peer: addr });
+            }
+            let heard = driver.connection.heard();
+            keepalive
+                .poll(cx, heard, driver.connection.core())
+                .map(|()| {
+                    driver.give_up(ConnectionLost::Silent, Reason::NO_ERROR);
+                    Error::Silent { peer: addr }
+                })
+        });
+        match end {
+            Poll::Ready(error) => Poll::Ready(Err(error)),
+            Poll::Pending => driver.poll(cx),
         }
-        if !driver.retiring && retire.as_mut().poll(cx).is_ready() {
-            driver.retire();
-        }
-        if revoked.as_mut().poll(cx).is_ready() {
-            tracing::info!(peer = %addr, "peer certificate revoked, connection ended");
-            driver.give_up(cx, ConnectionLost::Revoked, h2::Reason::INADEQUATE_SECURITY);
-            return Poll::Ready(Err(Error::Revoked { peer: addr }));
-        }
-        driver.poll(cx)
     })
     .await;
-    let last = poll_fn(|cx| driver.flusher.poll_flush(cx));
+    let last = poll_fn(|cx| driver.connection.poll_last(cx));
     // Whether the last bytes arrive is the peer's affair.
     let _ = timeout(PARTING, last).await;
     result
@@ -137,42 +158,22 @@ async fn renewed(renewals: Option<Watch<Credential>>, generation: u64) {
     std::future::pending().await
 }
 
-/// Waits for the client's preface, flushing our settings meanwhile.
-async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
-    records: Records<IO>,
-    flusher: &Flusher<IO>,
-    config: &Http2Config,
-) -> Result<Connection<Records<IO>, Bytes>, h2::Error> {
-    let streams = usize::try_from(config.max_concurrent_streams()).unwrap_or(usize::MAX);
-    let mut handshake = pin!(
-        h2::server::Builder::new()
-            .initial_window_size(config.stream_window())
-            .initial_connection_window_size(config::MAX_WINDOW)
-            .max_frame_size(config.frame_size())
-            // Headers of tunnels hardly repeat: a table would only hold the last ones in memory.
-            .header_table_size(0)
-            .max_header_list_size(config.max_header_list_size())
-            .max_concurrent_streams(config.max_concurrent_streams())
-            .max_send_buffer_size(config::SEND_BUFFER)
-            .data_frame_budget(config::SMALL_FRAME_BUDGET)
-            .max_pending_accept_reset_streams(20)
-            .max_concurrent_reset_streams(streams.min(50))
-            .max_local_error_reset_streams(Some(1024))
-            .handshake(records)
-    );
-    poll_fn(|cx| {
-        let result = handshake.as_mut().poll(cx);
-        // A socket that fails shows in the handshake as well.
-        let _ = flusher.poll_flush(cx);
-        result
+/// Waits until the client has begun to speak HTTP/2, sending our settings meanwhile. `false` when it has gone
+/// instead.
+async fn begin<IO>(connection: &mut Connection<IO>) -> Result<bool, Http2Error>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    poll_fn(|cx| match connection.poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(ended.map(|()| false)),
+        Poll::Pending if connection.is_settled() => Poll::Ready(Ok(true)),
+        Poll::Pending => Poll::Pending,
     })
     .await
 }
 
 struct Driver<'a, IO, S> {
-    connection: Connection<Records<IO>, Bytes>,
-    flusher: Flusher<IO>,
-    keepalive: Keepalive,
+    connection: Connection<IO>,
     service: S,
     carrier: Arc<Carrier>,
     shared: &'a Shared,
@@ -191,45 +192,27 @@ where
     /// No new streams: the peer opens another connection for them.
     fn retire(&mut self) {
         self.retiring = true;
-        self.connection.graceful_shutdown();
+        self.connection.core().leave();
     }
 
-    /// Says good-bye; the streams end when the connection is dropped.
-    fn give_up(&mut self, cx: &mut Context<'_>, lost: ConnectionLost, reason: h2::Reason) {
+    /// Says good-bye, and ends the streams.
+    fn give_up(&mut self, lost: ConnectionLost, reason: Reason) {
         self.carrier.lose(lost);
-        self.connection.abrupt_shutdown(reason);
-        // Writes the GOAWAY; what else there is to say matters no more.
-        let _ = self.connection.poll_closed(cx);
+        self.connection.abort(reason);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let peer = self.carrier.peer().addr();
-        loop {
-            match self.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => self.admit(cx, request, respond),
-                Poll::Ready(Some(Err(source))) => return Poll::Ready(ended(peer, source)),
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending => break,
-            }
+        let polled = self.connection.poll(cx);
+        while let Some((request, handle)) = self.connection.take_request() {
+            self.admit(cx, request, handle);
         }
-        if self.keepalive.poll(cx, self.flusher.received()).is_ready() {
-            self.give_up(cx, ConnectionLost::Silent, h2::Reason::NO_ERROR);
-            return Poll::Ready(Err(Error::Silent { peer }));
-        }
-        match self.flusher.poll_flush(cx) {
-            Poll::Ready(Err(source)) => Poll::Ready(Err(Error::Io { peer, source })),
-            _ => Poll::Pending,
-        }
+        polled.map(|result| result.or_else(|source| ended(peer, source)))
     }
 
-    fn admit(
-        &self,
-        cx: &mut Context<'_>,
-        request: http::Request<h2::RecvStream>,
-        respond: SendResponse<Bytes>,
-    ) {
-        let method = request.method().clone();
-        let incoming = Incoming::new(request, respond, self.carrier.clone());
+    fn admit(&self, cx: &mut Context<'_>, request: Request, handle: Handle) {
+        let method = request.method.clone();
+        let incoming = Incoming::new(request, handle, self.carrier.clone());
         if method != Method::CONNECT {
             self.shared.telemetry.record(&Event::Rejected {
                 direction: Direction::Inbound,
@@ -333,12 +316,11 @@ fn failed(error: &(dyn std::error::Error + Send + Sync + 'static)) {
 }
 
 /// The end of a connection as the peer's doing or a failure.
-fn ended(peer: SocketAddr, source: h2::Error) -> Result<(), Error> {
+fn ended(peer: SocketAddr, source: Http2Error) -> Result<(), Error> {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
-    match source.get_io().map(io::Error::kind) {
+    match source.io_kind() {
         // Peers close without ceremony; what their streams lose is reported by the streams.
         Some(BrokenPipe | ConnectionReset | NotConnected | UnexpectedEof) => Ok(()),
-        _ if source.reason() == Some(h2::Reason::NO_ERROR) => Ok(()),
         _ => Err(Error::Http2 { peer, source }),
     }
 }
