@@ -31,6 +31,8 @@ mod send;
 mod settings;
 mod state;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use connection::Connection;
 pub(crate) use handle::{Core, Handle};

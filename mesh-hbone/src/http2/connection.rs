@@ -26,6 +26,9 @@ const WRITE_LIMIT: usize = 128 * 1024;
 /// Reads of the socket before whoever waits for their bytes gets a turn.
 const READS: usize = 2;
 
+/// Times that answers to the peer are sent, and more of its questions read, before others get a turn.
+const ROUNDS: usize = 16;
+
 /// A connection. To be polled until it is ready; dropping it ends its streams.
 #[derive(Debug)]
 pub(crate) struct Connection<IO> {
@@ -125,7 +128,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     /// Moves what can be moved. Ready when the connection has ended, with an error unless somebody wanted it to.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http2Error>> {
         self.core.0.lock().attend(cx);
-        loop {
+        for _ in 0..ROUNDS {
             let read = self.poll_read(cx);
             let written = self.poll_write(cx);
             if let Poll::Ready(Err(error)) = read {
@@ -134,25 +137,29 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if let Poll::Ready(Err(error)) = written {
                 return Poll::Ready(self.ended(Ended::Failed(Http2Error::io(error))));
             }
-            if written.is_pending() {
-                return Poll::Pending;
-            }
-            let mut state = self.core.0.lock();
-            if state.is_finished() {
-                state.fail(Http2Error::Closing);
+            if written.is_ready() && self.is_finished() {
                 return Poll::Ready(Ok(()));
             }
-            drop(state);
             match read {
-                // Reading stopped because there was too much to say first.
-                Poll::Ready(Ok(Stopped::Choked)) => {}
-                Poll::Ready(Ok(Stopped::Tired)) => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                Poll::Ready(Ok(Stopped::Tired)) => break,
+                // There was too much to say first; more is read when that is said.
+                Poll::Ready(Ok(Stopped::Choked)) if written.is_ready() => {}
                 _ => return Poll::Pending,
             }
         }
+        // Others first; there may be more to read.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether there is nothing left to do.
+    fn is_finished(&self) -> bool {
+        let mut state = self.core.0.lock();
+        let finished = state.is_finished();
+        if finished {
+            state.fail(Http2Error::Closing);
+        }
+        finished
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stopped, Ended>> {

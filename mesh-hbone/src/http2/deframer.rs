@@ -181,7 +181,9 @@ impl State {
         if head.length > self.local.frame_size {
             return Err(Broken::size("a frame larger than allowed"));
         }
-        if !self.settled && (head.kind != SETTINGS || head.has(frame::ACK)) {
+        // A server that is about to end may say so instead.
+        let leave = head.kind == GOAWAY && !self.is_server();
+        if !self.settled && !leave && (head.kind != SETTINGS || head.has(frame::ACK)) {
             return Err(Broken::protocol("the first frame is not SETTINGS"));
         }
         if let Some(block) = &self.deframer.block

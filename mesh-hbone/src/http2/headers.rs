@@ -16,7 +16,7 @@ use super::stream::Stream;
 const MAX_FRAMES: u32 = 128;
 
 /// Bytes of a block beyond those of the largest header list: what encoders may waste.
-const SLACK: usize = 16 * 1024;
+const SLACK: u32 = 16 * 1024;
 
 /// The payload without padding and priority (RFC 9113 §6.2).
 fn fragment(head: Head, mut payload: &[u8]) -> Option<&[u8]> {
@@ -72,12 +72,11 @@ impl State {
     }
 
     fn grow_block(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        let limit = usize::try_from(self.local.header_list).unwrap_or(usize::MAX);
+        let limit = self.local.header_list.saturating_add(SLACK);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         if let Some(block) = &mut self.deframer.block {
             block.frames += 1;
-            if block.frames > MAX_FRAMES
-                || block.bytes.len() + bytes.len() > limit.saturating_add(SLACK)
-            {
+            if block.frames > MAX_FRAMES || block.bytes.len() + bytes.len() > limit {
                 return Err(Broken::calm("a header block without end"));
             }
             block.bytes.extend_from_slice(bytes);
@@ -139,6 +138,7 @@ impl State {
                 false => Ok(()),
             };
         }
+        self.faults = self.faults.saturating_sub(1);
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.answered = true;
             stream.answer = Some(Box::new(answer));
@@ -173,6 +173,7 @@ impl State {
         self.active += 1;
         if let Message::Well(request) = message {
             stream.unseen = true;
+            self.faults = self.faults.saturating_sub(1);
             self.streams.insert(id, stream);
             self.requests.push_back(Opened { id, request });
         } else {

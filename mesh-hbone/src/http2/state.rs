@@ -19,9 +19,9 @@ use super::stream::{Fate, Stream};
 const CONTROL_LIMIT: usize = 16 * 1024;
 
 /// Streams whose late frames are expected, because they were reset here.
-const REMEMBERED_RESETS: usize = 64;
+const REMEMBERED_RESETS: usize = 256;
 
-/// Errors of streams that the peer may cause in the life of a connection.
+/// Errors of streams that the peer may cause, beyond one for each stream that is opened without one.
 const MAX_FAULTS: u32 = 1024;
 
 /// What the first PING of a graceful end carries, and those that ask for a sign of life.

@@ -8,7 +8,8 @@ mod encoding;
 mod malformed;
 mod settings;
 
-use super::{DecodeError, Decoder};
+use super::Decoder;
+use super::error::DecodeError;
 
 /// Name and value.
 type Field = (Vec<u8>, Vec<u8>);
