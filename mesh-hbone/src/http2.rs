@@ -6,7 +6,7 @@
 //! TLS records without another copy; a connection is one state behind one lock, and one task that moves its bytes.
 //!
 //! - `state`, `stream`: what is known of a connection and its streams; no IO.
-//! - `deframer`, `receive`, `headers`, `message`: what the peer's bytes mean.
+//! - `deframer`, `place`, `receive`, `headers`, `message`: what the peer's bytes mean.
 //! - `send`, `handle`: what streams have to send; streams in the hands of whoever uses them.
 //! - `channel`, `connection`: TLS records, and the task's side.
 //!
@@ -24,6 +24,7 @@ mod handle;
 mod headers;
 mod hpack;
 mod message;
+mod place;
 mod reason;
 mod receive;
 mod received;

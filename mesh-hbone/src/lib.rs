@@ -92,6 +92,7 @@ mod gate;
 mod http2;
 pub mod io;
 mod keepalive;
+mod parting;
 mod peer;
 pub mod proxy;
 pub mod proxy_protocol;

@@ -25,6 +25,7 @@ use crate::carrier::{Carrier, ConnectionLost};
 use crate::gate::Gate;
 use crate::http2::{Connection, Core, Http2Error};
 use crate::keepalive::Keepalive;
+use crate::parting;
 use crate::revocation::Revoked;
 
 /// Time for the last bytes of a connection that ends.
@@ -311,14 +312,8 @@ where
         };
         let drain = settings.drain.clone();
         tokio::spawn(async move {
-            let deadline = drain.clone();
-            let forced = async {
-                match &deadline {
-                    Some(drain) => drain.forced().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let (mut forced, mut run) = (pin!(forced), pin!(driver.run(owner, drain)));
+            let mut forced = pin!(parting::forced(drain.as_ref()));
+            let mut run = pin!(driver.run(owner, drain.clone()));
             let mut gate = Gate::default();
             poll_fn(|cx| match gate.poll(cx, |cx| forced.as_mut().poll(cx)) {
                 Poll::Pending => run.as_mut().poll(cx),
@@ -364,12 +359,7 @@ where
 {
     async fn run(mut self, owner: impl Owner, drain: Option<Drain>) {
         let link = self.link.clone();
-        let mut draining = pin!(async {
-            match &drain {
-                Some(drain) => drain.draining().await,
-                None => std::future::pending().await,
-            }
-        });
+        let mut draining = pin!(parting::begun(drain.as_ref()));
         let mut hurried = false;
         loop {
             let turn = {

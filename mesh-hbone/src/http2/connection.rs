@@ -228,7 +228,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         let mut state = self.core.0.lock();
         let error = match end {
             // With nothing under way it is no loss.
-            Ended::ByPeer if state.active == 0 && state.deframer.is_between_frames() => {
+            Ended::ByPeer if state.active == 0 && state.place.is_between_frames() => {
                 state.fail(Http2Error::io(io::ErrorKind::UnexpectedEof.into()));
                 return Ok(());
             }

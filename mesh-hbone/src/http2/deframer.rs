@@ -6,74 +6,12 @@ use super::frame::{
     self, CONTINUATION, DATA, END_STREAM, GOAWAY, HEAD, HEADERS, Head, PADDED, PING, PREFACE,
     PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 };
+use super::place::Stage;
 use super::reason::{Broken, Reason};
 use super::state::State;
 
 /// Frames in a row that may carry nothing (CVE-2019-9518).
 const MAX_EMPTY: u32 = 10_000;
-
-/// Where in the bytes of the peer a connection is.
-#[derive(Debug)]
-pub(super) struct Deframer {
-    stage: Stage,
-    /// The head of the frame that is being read.
-    pub(super) frame: Head,
-    /// What has come of the head, or of a payload that has to be complete.
-    partial: BytesMut,
-    /// A header block that goes on in CONTINUATION frames.
-    pub(super) block: Option<Box<Block>>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
-    /// The client's first bytes, and how many of them have come.
-    Preface(usize),
-    Head,
-    /// A DATA frame whose first byte says how much padding it has.
-    PadLength,
-    /// A DATA frame: bytes of data and of padding that are still to come, and whether somebody wants them.
-    Data {
-        data: u32,
-        padding: u32,
-        wanted: bool,
-    },
-    /// A frame that is handled when all of it is there.
-    Whole,
-    /// Bytes that are passed over.
-    Skip(u32),
-}
-
-/// A header block in several frames.
-#[derive(Debug)]
-pub(super) struct Block {
-    pub(super) stream: u32,
-    pub(super) end_stream: bool,
-    pub(super) bytes: BytesMut,
-    pub(super) frames: u32,
-}
-
-impl Deframer {
-    pub(super) fn client() -> Self {
-        Self {
-            stage: Stage::Head,
-            frame: Head::default(),
-            partial: BytesMut::new(),
-            block: None,
-        }
-    }
-
-    pub(super) fn server() -> Self {
-        Self {
-            stage: Stage::Preface(0),
-            ..Self::client()
-        }
-    }
-
-    /// Whether the bytes so far end with a frame.
-    pub(super) fn is_between_frames(&self) -> bool {
-        self.stage == Stage::Head && self.partial.is_empty() && self.block.is_none()
-    }
-}
 
 /// The first `n` bytes, or all, and the rest.
 fn split(input: &[u8], n: usize) -> (&[u8], &[u8]) {
@@ -103,7 +41,7 @@ impl State {
     }
 
     fn step<'a>(&mut self, input: &'a [u8], landing: &mut BytesMut) -> Result<&'a [u8], Broken> {
-        match self.deframer.stage {
+        match self.place.stage {
             Stage::Preface(at) => {
                 let expected = PREFACE.get(at..).unwrap_or_default();
                 let (now, rest) = split(input, expected.len());
@@ -111,7 +49,7 @@ impl State {
                     return Err(Broken::protocol("the peer does not speak HTTP/2"));
                 }
                 let at = at + now.len();
-                self.deframer.stage = match at == PREFACE.len() {
+                self.place.stage = match at == PREFACE.len() {
                     true => Stage::Head,
                     false => Stage::Preface(at),
                 };
@@ -126,11 +64,11 @@ impl State {
             } => {
                 let (now, rest) = split(input, size(data));
                 if wanted && !now.is_empty() {
-                    self.deliver(self.deframer.frame.stream, now, landing);
+                    self.deliver(self.place.frame.stream, now, landing);
                 }
                 let (skipped, rest) = split(rest, size(padding));
                 let (data, padding) = (data - length(now), padding - length(skipped));
-                self.deframer.stage = Stage::Data {
+                self.place.stage = Stage::Data {
                     data,
                     padding,
                     wanted,
@@ -142,7 +80,7 @@ impl State {
             Stage::Skip(left) => {
                 let (skipped, rest) = split(input, size(left));
                 let left = left - length(skipped);
-                self.deframer.stage = if left == 0 {
+                self.place.stage = if left == 0 {
                     Stage::Head
                 } else {
                     Stage::Skip(left)
@@ -153,7 +91,7 @@ impl State {
     }
 
     fn read_head<'a>(&mut self, input: &'a [u8]) -> Result<&'a [u8], Broken> {
-        let partial = &mut self.deframer.partial;
+        let partial = &mut self.place.partial;
         let (now, rest) = split(input, HEAD - partial.len());
         let head = match <[u8; HEAD]>::try_from(now) {
             Ok(head) => head,
@@ -167,10 +105,10 @@ impl State {
             }
         };
         let head = Head::parse(head);
-        self.deframer.frame = head;
+        self.place.frame = head;
         self.begin(head)?;
-        if head.length == 0 && self.deframer.stage == Stage::Whole {
-            self.deframer.stage = Stage::Head;
+        if head.length == 0 && self.place.stage == Stage::Whole {
+            self.place.stage = Stage::Head;
             self.handle(head, &[])?;
         }
         Ok(rest)
@@ -186,7 +124,7 @@ impl State {
         if !self.settled && !leave && (head.kind != SETTINGS || head.has(frame::ACK)) {
             return Err(Broken::protocol("the first frame is not SETTINGS"));
         }
-        if let Some(block) = &self.deframer.block
+        if let Some(block) = &self.place.block
             && (head.kind != CONTINUATION || head.stream != block.stream)
         {
             return Err(Broken::protocol("a frame in the middle of a header block"));
@@ -200,7 +138,7 @@ impl State {
         {
             return Err(Broken::size("a frame of a wrong size"));
         }
-        self.deframer.stage = match head.kind {
+        self.place.stage = match head.kind {
             DATA => return self.begin_data(head),
             HEADERS | CONTINUATION | RST_STREAM | SETTINGS | PING | GOAWAY | WINDOW_UPDATE => {
                 Stage::Whole
@@ -225,13 +163,13 @@ impl State {
             if head.length == 0 {
                 return Err(Broken::protocol("padding without a length"));
             }
-            self.deframer.stage = Stage::PadLength;
+            self.place.stage = Stage::PadLength;
             if !wanted {
-                self.deframer.stage = Stage::Skip(head.length);
+                self.place.stage = Stage::Skip(head.length);
             }
             return Ok(());
         }
-        self.deframer.stage = Stage::Data {
+        self.place.stage = Stage::Data {
             data: head.length,
             padding: 0,
             wanted,
@@ -243,7 +181,7 @@ impl State {
         let Some((padding, rest)) = input.split_first() else {
             return Ok(input);
         };
-        let head = self.deframer.frame;
+        let head = self.place.frame;
         let padding = u32::from(*padding);
         let Some(data) = (head.length - 1).checked_sub(padding) else {
             return Err(Broken::protocol("more padding than the frame is long"));
@@ -256,7 +194,7 @@ impl State {
                 return Err(Broken::calm("too many frames that carry nothing"));
             }
         }
-        self.deframer.stage = Stage::Data {
+        self.place.stage = Stage::Data {
             data,
             padding,
             wanted: true,
@@ -269,8 +207,8 @@ impl State {
         if data > 0 || padding > 0 {
             return Ok(());
         }
-        self.deframer.stage = Stage::Head;
-        let head = self.deframer.frame;
+        self.place.stage = Stage::Head;
+        let head = self.place.frame;
         if wanted && head.has(END_STREAM) {
             self.receive_end(head.stream);
         }
@@ -278,17 +216,17 @@ impl State {
     }
 
     fn read_whole<'a>(&mut self, input: &'a [u8]) -> Result<&'a [u8], Broken> {
-        let head = self.deframer.frame;
-        let (now, rest) = split(input, size(head.length) - self.deframer.partial.len());
-        if self.deframer.partial.is_empty() && now.len() == size(head.length) {
-            self.deframer.stage = Stage::Head;
+        let head = self.place.frame;
+        let (now, rest) = split(input, size(head.length) - self.place.partial.len());
+        if self.place.partial.is_empty() && now.len() == size(head.length) {
+            self.place.stage = Stage::Head;
             self.handle(head, now)?;
             return Ok(rest);
         }
-        self.deframer.partial.extend_from_slice(now);
-        if self.deframer.partial.len() == size(head.length) {
-            let payload = std::mem::take(&mut self.deframer.partial);
-            self.deframer.stage = Stage::Head;
+        self.place.partial.extend_from_slice(now);
+        if self.place.partial.len() == size(head.length) {
+            let payload = std::mem::take(&mut self.place.partial);
+            self.place.stage = Stage::Head;
             self.handle(head, &payload)?;
         }
         Ok(rest)

@@ -3,10 +3,10 @@
 use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 
-use super::deframer::Block;
 use super::frame::{END_HEADERS, END_STREAM, Head, PADDED, WITH_PRIORITY};
 use super::hpack::encode;
 use super::message::{Fields, Message};
+use super::place::Block;
 use super::reason::{Broken, Reason};
 use super::state::{Opened, State};
 use super::stream::Stream;
@@ -50,7 +50,7 @@ impl State {
             bytes: BytesMut::new(),
             frames: 0,
         };
-        self.deframer.block = Some(Box::new(block));
+        self.place.block = Some(Box::new(block));
         self.grow_block(bytes)
     }
 
@@ -59,12 +59,12 @@ impl State {
         head: Head,
         payload: &[u8],
     ) -> Result<(), Broken> {
-        if self.deframer.block.is_none() {
+        if self.place.block.is_none() {
             return Err(Broken::protocol("CONTINUATION without HEADERS"));
         }
         self.grow_block(payload)?;
         if head.has(END_HEADERS)
-            && let Some(block) = self.deframer.block.take()
+            && let Some(block) = self.place.block.take()
         {
             return self.receive_block(block.stream, block.end_stream, &block.bytes);
         }
@@ -74,7 +74,7 @@ impl State {
     fn grow_block(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         let limit = self.local.header_list.saturating_add(SLACK);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if let Some(block) = &mut self.deframer.block {
+        if let Some(block) = &mut self.place.block {
             block.frames += 1;
             if block.frames > MAX_FRAMES || block.bytes.len() + bytes.len() > limit {
                 return Err(Broken::calm("a header block without end"));

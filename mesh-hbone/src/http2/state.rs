@@ -6,10 +6,10 @@ use std::task::{Context, Waker};
 
 use bytes::{Bytes, BytesMut};
 
-use super::deframer::Deframer;
 use super::frame::{self, DEFAULT_WINDOW, MAX, PREFACE};
 use super::hpack::Decoder;
 use super::message::Request;
+use super::place::Place;
 use super::reason::{Broken, Http2Error, Reason};
 use super::settings::{Local, Remote};
 use super::stream::{Fate, Stream};
@@ -76,7 +76,7 @@ pub(super) struct State {
     pub(super) window_in: i64,
     /// Bytes that were received since the peer was last told that it may send them again.
     pub(super) credit: u32,
-    pub(super) deframer: Deframer,
+    pub(super) place: Place,
     pub(super) decoder: Decoder,
     /// Whether the peer's decoder has to be told that no table is used (RFC 7541 §4.2).
     pub(super) table_update: bool,
@@ -100,16 +100,16 @@ impl State {
     pub(super) fn client(local: Local, assumed_streams: u32) -> Self {
         let mut control = BytesMut::from(&PREFACE[..]);
         greet(&mut control, &local);
-        Self::new(local, assumed_streams, control, Deframer::client())
+        Self::new(local, assumed_streams, control, Place::client())
     }
 
     pub(super) fn server(local: Local) -> Self {
         let mut control = BytesMut::new();
         greet(&mut control, &local);
-        Self::new(local, 0, control, Deframer::server())
+        Self::new(local, 0, control, Place::server())
     }
 
-    fn new(local: Local, streams: u32, control: BytesMut, deframer: Deframer) -> Self {
+    fn new(local: Local, streams: u32, control: BytesMut, place: Place) -> Self {
         Self {
             local,
             remote: Remote::new(streams),
@@ -128,7 +128,7 @@ impl State {
             window_out: DEFAULT_WINDOW.into(),
             window_in: MAX.into(),
             credit: 0,
-            deframer,
+            place,
             decoder: Decoder::new(),
             table_update: false,
             resets: VecDeque::new(),

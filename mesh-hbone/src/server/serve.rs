@@ -28,6 +28,7 @@ use crate::carrier::{Carrier, ConnectionLost};
 use crate::gate::Gate;
 use crate::http2::{Connection, Handle, Http2Error, Reason, Request};
 use crate::keepalive::Keepalive;
+use crate::parting;
 use crate::revocation::Revoked;
 
 /// Requests that one connection may have handlers for, in multiples of its concurrent streams. A
@@ -61,34 +62,16 @@ where
     let addr = carrier.peer().addr();
     let streams = shared.http2.max_concurrent_streams();
     let mut connection = Connection::server(io, tls, shared.http2.local(Some(streams)));
-    let forced = async {
-        match &shared.drain {
-            Some(drain) => drain.forced().await,
-            None => std::future::pending().await,
-        }
-    };
-    let mut forced = pin!(forced);
+    let mut forced = pin!(parting::forced(shared.drain.as_ref()));
     let begun = tokio::select! {
         biased;
-        () = forced.as_mut() => return Err(Error::Drained { peer: addr }),
-        begun = timeout(shared.handshake_timeout, begin(&mut connection)) => begun,
+        () = forced.as_mut() => Err(Error::Drained { peer: addr }),
+        begun = begin(&mut connection, addr, shared.handshake_timeout) => begun,
     };
-    match begun {
-        Ok(Ok(true)) => {}
-        Ok(Ok(false)) => return Ok(()),
-        Ok(Err(source)) => {
-            let last = poll_fn(|cx| connection.poll_last(cx));
-            let _ = timeout(PARTING, last).await;
-            return Err(Error::Http2 { peer: addr, source });
-        }
-        Err(_) => return Err(Error::HandshakeTimeout { peer: addr }),
+    if !begun? {
+        return Ok(());
     }
-    let draining = async {
-        match &shared.drain {
-            Some(drain) => drain.draining().await,
-            None => std::future::pending().await,
-        }
-    };
+    let draining = parting::begun(shared.drain.as_ref());
     let retire = async {
         tokio::select! { () = renewed(renewals, generation) => (), () = draining => () }
     };
@@ -160,16 +143,28 @@ async fn renewed(renewals: Option<Watch<Credential>>, generation: u64) {
 
 /// Waits until the client has begun to speak HTTP/2, sending our settings meanwhile. `false` when it has gone
 /// instead.
-async fn begin<IO>(connection: &mut Connection<IO>) -> Result<bool, Http2Error>
+async fn begin<IO>(
+    connection: &mut Connection<IO>,
+    peer: SocketAddr,
+    limit: Duration,
+) -> Result<bool, Error>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    poll_fn(|cx| match connection.poll(cx) {
+    let begun = poll_fn(|cx| match connection.poll(cx) {
         Poll::Ready(ended) => Poll::Ready(ended.map(|()| false)),
         Poll::Pending if connection.is_settled() => Poll::Ready(Ok(true)),
         Poll::Pending => Poll::Pending,
-    })
-    .await
+    });
+    match timeout(limit, begun).await {
+        Ok(Ok(begun)) => Ok(begun),
+        Ok(Err(source)) => {
+            let last = poll_fn(|cx| connection.poll_last(cx));
+            let _ = timeout(PARTING, last).await;
+            Err(Error::Http2 { peer, source })
+        }
+        Err(_) => Err(Error::HandshakeTimeout { peer }),
+    }
 }
 
 struct Driver<'a, IO, S> {
@@ -276,12 +271,7 @@ where
     F: Future<Output = Result<(), E>>,
     E: Into<BoxError>,
 {
-    let deadline = async move {
-        match drain {
-            Some(drain) => drain.forced().await,
-            None => std::future::pending().await,
-        }
-    };
+    let deadline = async move { parting::forced(drain.as_ref()).await };
     Handler {
         work,
         deadline,
