@@ -12,7 +12,7 @@
 //!
 //! # Bounds
 //!
-//! Of what a peer sends, a connection holds at most the window of each stream, one header block, and answers to
+//! Of what a peer sends, a connection holds at most the window of each stream and a read buffer of 64 KiB with it, one header block, and answers to
 //! control frames of 16 KiB: while more wait for the socket, nothing is read. Floods that cost more than they carry
 //! (resets, errors of streams, empty frames, endless header blocks) end the connection with `ENHANCE_YOUR_CALM`.
 

@@ -21,7 +21,7 @@ use crate::peer::Peer;
 /// and the peer sees an error, not an end. [`Tunnel::reset`] does the same at once.
 ///
 /// Flow control: bytes that are read make room for the peer to send more. A tunnel that nobody
-/// reads holds at most the stream window ([`Http2Config::stream_window`]) in memory and never
+/// reads holds at most the stream window ([`Http2Config::stream_window`]) and a read buffer of 64 KiB in memory and never
 /// slows its neighbours on the same connection, however small the frames are that it came in.
 ///
 /// [`Http2Config::stream_window`]: crate::Http2Config::stream_window

@@ -105,7 +105,9 @@ impl State {
             .filter(|stream| stream.fate.is_none())
         else {
             // Of a stream that was reset here, or that the peer was told is not served any more.
-            if self.streams.contains_key(&id) || self.resets.contains(&id) || id > self.served {
+            let late = self.streams.contains_key(&id) || self.resets.contains(&id);
+            // A client may have reset more than it remembers.
+            if late || id > self.served || !server {
                 return Ok(());
             }
             return Err(Broken {
@@ -173,7 +175,6 @@ impl State {
         self.active += 1;
         if let Message::Well(request) = message {
             stream.unseen = true;
-            self.faults = self.faults.saturating_sub(1);
             self.streams.insert(id, stream);
             self.requests.push_back(Opened { id, request });
         } else {
@@ -195,6 +196,10 @@ impl State {
             return;
         };
         stream.answered = true;
+        if status.is_success() {
+            // A peer pays for an error with a request that came to something: what it resets at once does not.
+            self.faults = self.faults.saturating_sub(1);
+        }
         if end {
             stream.end_wanted = true;
             stream.end_sent = true;

@@ -95,7 +95,10 @@ impl State {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        stream.credit = stream.credit.saturating_add(bytes);
+        // Whatever the caller says, the window does not grow.
+        let taken = i64::from(self.local.window) - stream.window_in;
+        let taken = u32::try_from(taken).unwrap_or(0);
+        stream.credit = stream.credit.saturating_add(bytes).min(taken);
         if stream.credit < half || stream.received_end || stream.fate.is_some() {
             return;
         }
@@ -170,20 +173,30 @@ impl State {
         let Some(stream) = self.streams.get_mut(&id) else {
             return Ok(());
         };
-        if stream.unseen {
-            // Nobody has looked at it, and nobody will.
-            stream.held = false;
-            self.requests.retain(|opened| opened.id != id);
-            self.early_resets += 1;
-            if self.early_resets > MAX_EARLY_RESETS {
-                return Err(Broken::calm("too many requests that are reset at once"));
-            }
-        }
+        let early = stream.unseen;
         if !stream.is_closed() {
             stream.fate = Some(Fate::ResetByPeer(reason));
             self.abandon(id);
         }
+        if early {
+            self.withdraw(id)?;
+        }
         self.settle(id);
+        Ok(())
+    }
+
+    /// A request that nobody has looked at is reset, by its peer or because of it: nobody will (CVE-2023-44487,
+    /// CVE-2025-8671).
+    pub(super) fn withdraw(&mut self, id: u32) -> Result<(), Broken> {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.held = false;
+            stream.unseen = false;
+        }
+        self.requests.retain(|opened| opened.id != id);
+        self.early_resets += 1;
+        if self.early_resets > MAX_EARLY_RESETS {
+            return Err(Broken::calm("too many requests that are reset at once"));
+        }
         Ok(())
     }
 

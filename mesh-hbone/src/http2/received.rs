@@ -20,27 +20,29 @@ pub(super) struct Received {
 impl Received {
     /// Adds bytes. `landing` is the buffer that larger ones are copied to, shared by all streams of a connection.
     pub(super) fn push(&mut self, bytes: &[u8], landing: &mut BytesMut) {
-        if bytes.len() < SMALL {
-            self.tail.extend_from_slice(bytes);
-            return;
-        }
-        self.settle();
-        if landing.capacity() < bytes.len() {
-            buffers::give(std::mem::replace(landing, buffers::take()));
-        }
-        landing.extend_from_slice(bytes);
-        let chunk = landing.split();
-        match self.chunks.back_mut() {
-            // What lies behind it in the same buffer is passed on in one piece.
-            Some(last) if last.as_ptr().wrapping_add(last.len()) == chunk.as_ptr() => {
-                last.unsplit(chunk);
+        if self.tail.is_empty() {
+            match self.chunks.back_mut() {
+                // What lies behind it in the same buffer is passed on in one piece.
+                Some(last)
+                    if landing.capacity() >= bytes.len()
+                        && last.as_ptr().wrapping_add(last.len()) == landing.as_ptr() =>
+                {
+                    landing.extend_from_slice(bytes);
+                    return last.unsplit(landing.split());
+                }
+                None if bytes.len() >= SMALL => {
+                    if landing.capacity() < bytes.len() {
+                        buffers::give(std::mem::replace(landing, buffers::take()));
+                    }
+                    landing.extend_from_slice(bytes);
+                    return self.chunks.push_back(landing.split());
+                }
+                _ => {}
             }
-            _ => self.chunks.push_back(chunk),
         }
-    }
-
-    fn settle(&mut self) {
-        if !self.tail.is_empty() {
+        // A stream that is not read keeps one read buffer from its next use, not one for each piece.
+        self.tail.extend_from_slice(bytes);
+        if self.tail.len() >= buffers::LARGE {
             self.chunks.push_back(std::mem::take(&mut self.tail));
         }
     }
@@ -55,6 +57,12 @@ impl Received {
             return Some(chunk.freeze());
         }
         (!self.tail.is_empty()).then(|| std::mem::take(&mut self.tail).freeze())
+    }
+
+    /// Allocations that are held.
+    #[cfg(test)]
+    pub(super) fn pieces(&self) -> usize {
+        self.chunks.len() + usize::from(!self.tail.is_empty())
     }
 
     #[cfg(test)]
@@ -99,12 +107,10 @@ mod tests {
         for _ in 0..1_000_000 {
             received.push(b"x", &mut landing);
         }
-        assert!(
-            received.tail.capacity() <= 2 << 20,
-            "{}",
-            received.tail.capacity()
-        );
-        assert!(received.chunks.is_empty() && landing.capacity() == 0);
+        let held: usize = received.chunks.iter().map(BytesMut::capacity).sum();
+        let held = held + received.tail.capacity();
+        assert!(held <= 2 << 20, "{held}");
+        assert_eq!(landing.capacity(), 0);
     }
 
     #[test]

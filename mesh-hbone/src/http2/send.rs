@@ -11,7 +11,7 @@ use super::headers::put_fields;
 use super::hpack::encode;
 use super::reason::{Http2Error, Reason};
 use super::state::State;
-use super::stream::{SEND_BUFFER, Stream};
+use super::stream::{SEND_BUFFER, SEND_PIECES, Stream};
 
 /// Frames on their way out: control frames first, then DATA.
 #[derive(Debug, Default)]
@@ -125,7 +125,10 @@ impl State {
         }
         let window = stream.window_out.min(self.window_out);
         let room = usize::try_from(window).unwrap_or(0);
-        let room = room.min(SEND_BUFFER.saturating_sub(stream.queued));
+        let room = match stream.queue.len() < SEND_PIECES {
+            true => room.min(SEND_BUFFER.saturating_sub(stream.queued)),
+            false => 0,
+        };
         if room == 0 {
             if self.window_out <= 0 && !stream.blocked {
                 stream.blocked = true;

@@ -21,7 +21,7 @@ const CONTROL_LIMIT: usize = 16 * 1024;
 /// Streams whose late frames are expected, because they were reset here.
 const REMEMBERED_RESETS: usize = 256;
 
-/// Errors of streams that the peer may cause, beyond one for each stream that is opened without one.
+/// Errors of streams that the peer may cause, beyond one for each request that came to something.
 const MAX_FAULTS: u32 = 1024;
 
 /// What the first PING of a graceful end carries, and those that ask for a sign of life.
@@ -208,6 +208,10 @@ impl State {
         if !stream.is_closed() {
             return;
         }
+        if stream.blocked {
+            stream.blocked = false;
+            self.blocked.retain(|other| *other != id);
+        }
         if stream.counted {
             stream.counted = false;
             self.active = self.active.saturating_sub(1);
@@ -310,6 +314,9 @@ impl State {
             .get(&id)
             .is_some_and(|stream| !stream.is_closed())
         {
+            if self.streams.get(&id).is_some_and(|stream| stream.unseen) {
+                self.withdraw(id)?;
+            }
             self.reset(id, reason);
         } else {
             frame::put_reset(&mut self.control, id, reason);
@@ -338,7 +345,13 @@ impl State {
             return;
         }
         self.ended = Some(error);
-        self.waiting.clear();
+        self.driver = None;
+        for (id, _) in std::mem::take(&mut self.waiting) {
+            // It was never sent.
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.fate = Some(Fate::Unprocessed(Reason::NO_ERROR));
+            }
+        }
         self.ready.clear();
         self.blocked.clear();
         self.streams.values_mut().for_each(|stream| stream.wake());

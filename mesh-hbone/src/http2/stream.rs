@@ -12,6 +12,9 @@ use super::received::Received;
 /// Bytes that may wait for the connection in one stream's queue.
 pub(super) const SEND_BUFFER: usize = 256 * 1024;
 
+/// Pieces that these may be in.
+pub(super) const SEND_PIECES: usize = 64;
+
 /// How a stream ended before both of its sides did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Fate {

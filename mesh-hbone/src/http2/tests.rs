@@ -492,10 +492,6 @@ fn errors_of_a_stream_reset_it_and_errors_of_the_connection_end_it() {
 
 #[test]
 fn a_peer_whose_streams_keep_failing_is_sent_away_and_one_whose_streams_mostly_work_is_not() {
-    let fault = |n: u32| {
-        let stream = 1 + 2 * n;
-        [connect(stream), frame(WINDOW_UPDATE, 0, stream, &[0; 4])].concat()
-    };
     let malformed = |n: u32| frame(HEADERS, END_HEADERS, 1 + 2 * n, &[0x82]);
     let end = End::server();
     let result = (0..2000).try_for_each(|n| {
@@ -505,9 +501,13 @@ fn a_peer_whose_streams_keep_failing_is_sent_away_and_one_whose_streams_mostly_w
     });
     assert_eq!(result, Err(Broken::calm("too many errors of streams")));
     let end = End::server();
-    for n in 0..5000 {
-        end.feed(&fault(n)).unwrap();
-        drop(end.next());
+    for stream in (1..10_001).step_by(2) {
+        end.feed(&connect(stream)).unwrap();
+        let mut handle = end.next().unwrap();
+        handle
+            .respond(StatusCode::OK, &HeaderMap::new(), false)
+            .unwrap();
+        end.feed(&frame(WINDOW_UPDATE, 0, stream, &[0; 4])).unwrap();
         end.sent();
     }
     assert_eq!((end.active(), end.known()), (0, 0));
@@ -582,4 +582,105 @@ proptest! {
         end.sent();
         end.active();
     }
+}
+
+/// CVE-2025-8671: errors that the peer makes this side reset streams for are resets of the peer.
+#[test]
+fn requests_that_are_made_to_be_reset_before_anybody_looks_are_forgotten_and_counted() {
+    let end = End::server();
+    for stream in (1..41).step_by(2) {
+        end.feed(&connect(stream)).unwrap();
+        end.feed(&frame(WINDOW_UPDATE, 0, stream, &[0; 4])).unwrap();
+    }
+    assert_eq!((end.active(), end.known()), (0, 0));
+    assert!(end.next().is_none());
+    end.feed(&connect(41)).unwrap();
+    assert!(end.feed(&frame(WINDOW_UPDATE, 0, 41, &[0; 4])).is_err());
+}
+
+#[test]
+fn a_stream_that_waits_for_the_window_of_the_connection_and_is_reset_waits_no_more() {
+    let end = End::server();
+    for stream in (1..2001).step_by(2) {
+        end.feed(&connect(stream)).unwrap();
+        let mut handle = end.next().unwrap();
+        handle
+            .respond(StatusCode::OK, &HeaderMap::new(), false)
+            .unwrap();
+        end.0.0.lock().window_out = 0;
+        let mut bytes = Bytes::from_static(b"x");
+        assert!(handle.poll_send(&cx(), &mut bytes).is_pending());
+        end.feed(&frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]))
+            .unwrap();
+    }
+    assert!(end.0.0.lock().blocked.is_empty());
+}
+
+#[test]
+fn a_queue_is_of_few_pieces() {
+    let end = End::server();
+    end.feed(&connect(1)).unwrap();
+    let mut handle = end.next().unwrap();
+    let mut queued = 0;
+    while let Poll::Ready(Ok(sent)) = handle.poll_send_copy(&cx(), b"x") {
+        queued += sent;
+    }
+    assert_eq!(queued, 64);
+    assert!(!end.sent().is_empty());
+    assert!(handle.poll_send_copy(&cx(), b"x").is_ready());
+}
+
+#[test]
+fn no_more_is_released_than_was_taken() {
+    let end = End::server();
+    end.feed(&connect(1)).unwrap();
+    let mut handle = end.next().unwrap();
+    handle.release(u32::MAX);
+    assert!(
+        end.sent()
+            .iter()
+            .all(|(head, _)| head.kind != WINDOW_UPDATE || head.stream == 0)
+    );
+    end.feed(&frame(DATA, 0, 1, &[0; 16_000])).unwrap();
+    end.feed(&frame(DATA, 0, 1, &[0; 16_000])).unwrap();
+    end.feed(&frame(DATA, 0, 1, &[0; 768])).unwrap();
+    handle.release(u32::MAX);
+    let told: Vec<_> = end
+        .sent()
+        .into_iter()
+        .filter(|(head, _)| head.kind == WINDOW_UPDATE)
+        .map(|(_, payload)| payload)
+        .collect();
+    assert_eq!(told, [32_768_u32.to_be_bytes().to_vec()]);
+}
+
+#[test]
+fn requests_that_were_never_sent_are_known_to_be_when_the_connection_ends() {
+    let end = End::client(&setting(3, 1));
+    let mut handles = [(); 2].map(|()| end.0.open("a:1", &HeaderMap::new()).unwrap());
+    let ended = Http2Error::io(std::io::ErrorKind::UnexpectedEof.into());
+    end.0.0.lock().fail(ended);
+    let unprocessed = |handle: &mut Handle| match handle.poll_answer(&cx()) {
+        Poll::Ready(Err(error)) => error.is_unprocessed(),
+        other => panic!("{other:?}"),
+    };
+    assert!(!unprocessed(&mut handles[0]));
+    assert!(unprocessed(&mut handles[1]));
+}
+
+#[test]
+fn a_stream_that_nobody_reads_keeps_one_read_buffer_and_not_one_for_each_piece() {
+    let end = End::server();
+    for stream in [1, 3] {
+        end.feed(&connect(stream)).unwrap();
+    }
+    let handles = (end.next().unwrap(), end.next().unwrap());
+    let mut held = Vec::new();
+    for _ in 0..12 {
+        end.feed(&frame(DATA, 0, 1, &[0; 4096])).unwrap();
+        end.feed(&frame(DATA, 0, 3, &[0; 4096])).unwrap();
+        held.push(end.0.0.lock().streams[&1].received.pieces());
+    }
+    assert!(held.iter().all(|pieces| *pieces <= 2), "{held:?}");
+    drop(handles);
 }

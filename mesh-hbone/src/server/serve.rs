@@ -118,7 +118,7 @@ where
         }
     })
     .await;
-    let last = poll_fn(|cx| driver.connection.poll_last(cx));
+    let last = poll_fn(|cx| driver.connection.poll_close(cx));
     // Whether the last bytes arrive is the peer's affair.
     let _ = timeout(PARTING, last).await;
     result
